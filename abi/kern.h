@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What the kernel side (bpf/) and the daemon share: keys and values of the pinned maps, and events.
+ *
+ * Every type is defined here and nowhere else, with fixed widths, explicit padding and its size asserted. The maps are pinned and outlive the daemon,
+ * so a change of any of them is a change of HF_ABI_VERSION: a daemon refuses the pins of another version instead of guessing.
+ */
+#ifndef HF_ABI_KERN_H
+#define HF_ABI_KERN_H
+
+#if defined(__bpf__)
+/* The BPF objects bring their own fixed-width types (bpf/kernel_types.bpf.h). */
+#else
+#include <linux/types.h>
+#endif
+
+#define HF_ABI_VERSION 1u
+#define HF_META_MAGIC 0x48464d31u /* "HFM1" */
+
+#define HF_RANGE_END (~0ull) /* an end that means: to the end of the file and all that may follow */
+
+/** What a breaker tries to do. The catalogue (src/catalog) names each and says what it breaks. Values are stable: they are in pinned maps and in the journal. */
+enum hf_op {
+	HF_OP_NONE = 0,
+	HF_OP_TRUNCATE = 1,	 /* any way to set a smaller size: notify_change() with ATTR_SIZE */
+	HF_OP_PUNCH = 2,	 /* FALLOC_FL_PUNCH_HOLE, MADV_REMOVE, FS_IOC_UNRESVSP */
+	HF_OP_ZERO = 3,		 /* FALLOC_FL_ZERO_RANGE, FS_IOC_ZERO_RANGE */
+	HF_OP_COLLAPSE = 4,	 /* FALLOC_FL_COLLAPSE_RANGE */
+	HF_OP_INSERT = 5,	 /* FALLOC_FL_INSERT_RANGE */
+	HF_OP_UNSHARE = 6,	 /* FALLOC_FL_UNSHARE_RANGE */
+	HF_OP_WRITE_ZEROES = 7,	 /* FALLOC_FL_WRITE_ZEROES */
+	HF_OP_FALLOCATE_NEW = 8, /* a fallocate mode that this Holdfast does not know: refused to be safe */
+	HF_OP_REFLINK = 9,	 /* FICLONE, FICLONERANGE: the destination */
+	HF_OP_REFLINK_FROM = 10, /* ... the source: its extents become shared, and the next write moves them */
+	HF_OP_DEDUPE = 11,	 /* FIDEDUPERANGE: the destination */
+	HF_OP_DEDUPE_FROM = 12,	 /* ... the source */
+	HF_OP_COPY = 13,	 /* copy_file_range() into the file, where the filesystem may share extents instead */
+	HF_OP_COPY_FROM = 14,	 /* ... out of it */
+	HF_OP_EXCHANGE = 15,	 /* XFS_IOC_EXCHANGE_RANGE, XFS_IOC_COMMIT_RANGE */
+	HF_OP_SWAP_EXTENTS = 16, /* XFS_IOC_SWAPEXT (xfs_fsr) */
+	HF_OP_MOVE_EXTENTS = 17, /* EXT4_IOC_MOVE_EXT (e4defrag) */
+	HF_OP_SWAP_BOOT = 18,	 /* EXT4_IOC_SWAP_BOOT */
+	HF_OP_MIGRATE = 19,	 /* EXT4_IOC_MIGRATE */
+	HF_OP_ATTRIBUTES = 20,	 /* FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, file_setattr() */
+	HF_OP_VERITY = 21,	 /* FS_IOC_ENABLE_VERITY */
+	HF_OP_LAYOUT_CALL = 22,	 /* one of the calls above whose details the gate could not see: refused on the whole file */
+	HF_OP_COUNT = 23,
+};
+
+/** The identity of a file as the kernel sees it; the same for every path, mount and descriptor that reaches it. */
+struct hf_file_key {
+	__u64 inode;	  /* inode::i_ino */
+	__u32 device;	  /* super_block::s_dev: major << 20 | minor */
+	__u32 generation; /* inode::i_generation: tells a reused inode number from the file that was leased */
+};
+
+/**
+ * One leased extent of one file, written by the observer and the daemon's BPF calls without locks, read by the gate.
+ * state: 0 = free; HF_SLOT_FILLING = being written, protects nothing yet; otherwise the count of leases that it stands for
+ * (more than one only after a merge, when the file has no free slot left).
+ */
+struct hf_slot {
+	__u64 state;
+	__u64 first;  /* first byte, rounded down to the page that backs it */
+	__u64 end;    /* one past the last byte, rounded up likewise */
+	__u32 holder; /* thread group that holds it; 0 after a merge of several holders' */
+	__u32 pad;
+};
+#define HF_SLOT_FILLING (1ull << 63)
+
+#define HF_INLINE_SLOTS 4
+#define HF_CHUNK_SLOTS 12
+#define HF_CHUNKS 6
+#define HF_SLOTS (HF_INLINE_SLOTS + HF_CHUNKS * HF_CHUNK_SLOTS) /* exact extents a file; past that neighbouring ones merge */
+
+/** A leased file: the map hf_files. An entry may be empty (all slots free): empty ones are swept by the daemon. */
+struct hf_file {
+	__u32 chunks; /* high-water mark: how many overflow chunks may exist */
+	__u32 merged; /* leases that share a slot for want of a free one */
+	__u64 last_denial_ns;
+	struct hf_slot slots[HF_INLINE_SLOTS];
+};
+
+/** Further extents of a file with more than HF_INLINE_SLOTS: the map hf_chunks. */
+struct hf_chunk_key {
+	struct hf_file_key file;
+	__u32 index;
+	__u32 pad;
+};
+struct hf_chunk {
+	struct hf_slot slots[HF_CHUNK_SLOTS];
+};
+
+/** A filesystem with leases or seals: the map hf_mounts, keyed by super_block::s_dev. */
+struct hf_mount {
+	__u32 leases; /* occupied slots on this filesystem */
+	__u32 seals;  /* bit 1 << enum hf_op: refused on every file */
+};
+
+enum hf_lease_kind {
+	HF_LEASE_REGISTRATION = 1, /* the pin of an RDMA registration, seen by the observer */
+	HF_LEASE_PROCESS = 2,	   /* a process that asked through libholdfast */
+	HF_LEASE_STATIC = 3,	   /* the administrator's */
+};
+
+enum hf_lease_state {
+	HF_STATE_PINNING = 1,	  /* the lease stands, the kernel is still pinning */
+	HF_STATE_PROTECTED = 2,	  /* every file-backed byte is leased */
+	HF_STATE_OBSERVED = 3,	  /* no lease, by policy: a read-only registration */
+	HF_STATE_UNPROTECTED = 4, /* reasons say why */
+	HF_STATE_NO_FILE = 5,	  /* anonymous memory only: nothing to protect (not kept in the map) */
+};
+
+/** Why a registration, or a part of one, is not protected: bits of hf_lease::reasons and hf_part::reasons. */
+enum hf_reason {
+	HF_REASON_READ_ONLY = 1 << 0,	    /* policy: a reader may not block the file's owner */
+	HF_REASON_RACED = 1 << 1,	    /* a break that the gate had let pass was under way while the pages were pinned */
+	HF_REASON_FILESYSTEM = 1 << 2,	    /* not a filesystem whose layout the gate can hold */
+	HF_REASON_VMA_BUSY = 1 << 3,	    /* the mapping could not be looked at in the kernel; user space completes it */
+	HF_REASON_TOO_MANY_PARTS = 1 << 4,  /* more than HF_PARTS_MAX mappings in one registration */
+	HF_REASON_NO_ROOM = 1 << 5,	    /* a map is full */
+	HF_REASON_IMPLICIT_ODP = 1 << 6,    /* an implicit ODP region spans the whole address space */
+	HF_REASON_NOT_WRITER = 1 << 7,	    /* the mapping's descriptor was not open for writing */
+	HF_REASON_LATE = 1 << 8,	    /* leased some time after the pin: its past is unknown */
+	HF_REASON_MISSED_RETURN = 1 << 9,   /* the end of the pinning call was not seen */
+};
+
+#define HF_PARTS_MAX 64
+#define HF_COMM_LEN 16
+#define HF_DEVICE_LEN 32
+
+/** One lease and its holder: the map hf_leases, keyed by id. Its ranges are in hf_parts. */
+struct hf_lease {
+	__u64 id;
+	__u64 umem;	    /* struct ib_umem *, for a registration; a key, never followed */
+	__u64 address;	    /* start of the registered range in the holder's address space */
+	__u64 length_bytes;
+	__u64 since_ns;	    /* CLOCK_BOOTTIME */
+	__u64 holder_start; /* task_struct::start_boottime of the holder: tells a reused pid */
+	__u32 tgid;
+	__u32 tid;
+	__u32 uid;
+	__u32 gid;
+	__u32 access; /* IB_ACCESS_* as given */
+	__u32 reasons;
+	__u32 parts;
+	__u8 kind;  /* enum hf_lease_kind */
+	__u8 state; /* enum hf_lease_state */
+	__u8 odp;   /* 1: On-Demand Paging, nothing is pinned */
+	__u8 pad;
+	char comm[HF_COMM_LEN];
+	char device[HF_DEVICE_LEN]; /* ib_device::name */
+};
+
+struct hf_part_key {
+	__u64 lease;
+	__u32 index;
+	__u32 pad;
+};
+
+/** A contiguous range of one file under a lease: the map hf_parts. */
+struct hf_part {
+	struct hf_file_key file;
+	__u64 first;   /* as asked for, before rounding */
+	__u64 end;
+	__u64 address; /* where it is mapped in the holder; 0 for leases by the API */
+	__u32 slot;    /* index of the slot, HF_NO_SLOT where none was taken */
+	__u32 reasons; /* enum hf_reason; 0 = leased */
+	__u32 magic;   /* super_block::s_magic */
+	__u32 flags;   /* HF_PART_* */
+};
+#define HF_NO_SLOT (~0u)
+#define HF_PART_DAX (1u << 0)	 /* inode::i_flags & S_DAX */
+#define HF_PART_MERGED (1u << 1) /* shares its slot with a neighbour: protected range is wider than asked for */
+
+enum hf_event_kind {
+	HF_EVENT_DENIAL = 1,
+	HF_EVENT_REGISTERED = 2, /* the pinning call returned; hf_leases has the record */
+	HF_EVENT_RELEASED = 3,
+	HF_EVENT_INCOMPLETE = 4, /* a registration that user space must complete */
+};
+
+/** Ring buffer hf_lifecycle: a hint to look at hf_leases; losing one loses nothing, since the daemon scans when `lifecycle_lost` moves. */
+struct hf_lifecycle_event {
+	__u32 kind; /* enum hf_event_kind */
+	__u32 tgid;
+	__u64 lease;
+	__u64 time_ns;
+	struct hf_lease record; /* for HF_EVENT_RELEASED: as it was */
+};
+
+#define HF_PATH_LEN 256
+#define HF_ARGV_LEN 256
+#define HF_STACK_DEPTH 32
+#define HF_ANCESTORS 8
+
+struct hf_ancestor {
+	__u32 tgid;
+	__u32 uid;
+	char comm[HF_COMM_LEN];
+};
+
+/**
+ * Ring buffer hf_denials: one refusal with all of the breaker that would be gone with a short-lived process.
+ * Paths are stored from the leaf up: components separated by '/', reversed order ("file/dir/..."), cut where the buffer ends (HF_CUT_* says so); the
+ * daemon turns them round. They end at the root of the filesystem, not of the namespace.
+ */
+struct hf_denial {
+	__u32 kind; /* HF_EVENT_DENIAL */
+	__u32 op;   /* enum hf_op */
+	__u64 time_ns; /* CLOCK_BOOTTIME */
+	struct hf_file_key file;
+	__u64 first; /* the range that the operation touches */
+	__u64 end;
+	__u64 lease_first; /* the leased extent that refused it */
+	__u64 lease_end;
+	__s32 error; /* positive errno that the breaker gets */
+	__u32 lease_holder;
+	__u32 magic; /* super_block::s_magic */
+	__u32 task_flags; /* task_struct::flags: PF_KTHREAD 0x200000, PF_IO_WORKER 0x10 */
+	__u32 tgid;
+	__u32 tid;
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 loginuid;
+	__u32 sessionid;
+	__u32 compat; /* 1: a 32-bit system call */
+	__s64 syscall_nr;
+	__u64 syscall_args[6];
+	__u64 start_ns; /* task_struct::start_boottime of the thread group's leader */
+	__u64 cgroup_id;
+	__u64 detail; /* fallocate mode, ioctl command, new size, ... as the operation has it */
+	__u32 cut;    /* HF_CUT_* */
+	__u32 stack_bytes;
+	__u32 argv_bytes;
+	__u32 ancestors;
+	char comm[HF_COMM_LEN];
+	char leader_comm[HF_COMM_LEN];
+	char file_path[HF_PATH_LEN];
+	char exe_path[HF_PATH_LEN];
+	char cgroup_path[HF_PATH_LEN];
+	char argv[HF_ARGV_LEN]; /* NUL-separated, as in /proc/PID/cmdline */
+	struct hf_ancestor ancestor[HF_ANCESTORS]; /* parent first */
+	__u64 stack[HF_STACK_DEPTH];
+};
+#define HF_CUT_FILE (1u << 0)
+#define HF_CUT_EXE (1u << 1)
+#define HF_CUT_CGROUP (1u << 2)
+#define HF_CUT_ARGV (1u << 3)
+
+/** Counters and the version of what is pinned: the array map hf_meta, one element. Only ever grows while the pins live. */
+struct hf_meta {
+	__u32 magic;
+	__u32 abi_version;
+	__u64 object_digest; /* of the BPF object that is loaded: an upgrade of the same ABI is told by it */
+	__u64 next_id;
+	__u64 denials;
+	__u64 denials_lost; /* refused all the same, but the event found the buffer full */
+	__u64 lifecycle_lost;
+	__u64 registrations; /* seen since the gate was armed, with file-backed memory or not */
+	__u64 unprotected;
+	__u64 hints_missed; /* decided from the call stack because the operation's own hook was skipped */
+	__u64 passed;	    /* range-touching operations let through */
+	char version[32];   /* of the Holdfast that armed the gate */
+};
+
+/** Requests to the BPF programs that the daemon runs (BPF_PROG_RUN of type syscall): one writer's code for observer and daemon. */
+enum hf_call_op {
+	HF_CALL_LEASE_BEGIN = 1, /* new id and record; in: record. out: id */
+	HF_CALL_LEASE_PART = 2,	 /* add a part: in: id, part, holder; out: slot, reasons */
+	HF_CALL_LEASE_COMMIT = 3, /* in: id, state, reasons */
+	HF_CALL_LEASE_END = 4,	 /* in: id */
+	HF_CALL_SWEEP = 5,	 /* in: part.file: drop the file's entry if it is empty */
+};
+struct hf_call {
+	__u32 op;
+	__s32 result; /* 0 or negative errno */
+	__u64 id;
+	__u32 raced; /* 1: a break that overlaps the part is under way; ask again */
+	__u32 pad;
+	struct hf_lease record;
+	struct hf_part part;
+};
+
+/** What the gate knows of an open file, asked for through the ioctl HF_IOCTL_FACTS by the daemon: the map hf_facts, one element. */
+struct hf_facts {
+	struct hf_file_key file;
+	__u64 size_bytes;
+	__u32 magic;
+	__u32 mode;	   /* inode::i_mode */
+	__u32 block_shift; /* super_block::s_blocksize_bits */
+	__u32 flags;	   /* HF_PART_DAX */
+	__u32 valid;
+	__u32 pad;
+};
+#define HF_IOCTL_FACTS 0x48460001u /* only ever seen by the gate, which answers it with EUCLEAN; no driver gets it */
+
+#define HF_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), #type " has another size than its readers expect")
+#ifdef __cplusplus
+#undef HF_ASSERT_SIZE
+#define HF_ASSERT_SIZE(type, bytes) static_assert(sizeof(type) == (bytes), #type " has another size than its readers expect")
+#endif
+HF_ASSERT_SIZE(struct hf_file_key, 16);
+HF_ASSERT_SIZE(struct hf_slot, 32);
+HF_ASSERT_SIZE(struct hf_file, 16 + 32 * HF_INLINE_SLOTS);
+HF_ASSERT_SIZE(struct hf_chunk_key, 24);
+HF_ASSERT_SIZE(struct hf_mount, 8);
+HF_ASSERT_SIZE(struct hf_lease, 128);
+HF_ASSERT_SIZE(struct hf_part_key, 16);
+HF_ASSERT_SIZE(struct hf_part, 56);
+HF_ASSERT_SIZE(struct hf_lifecycle_event, 152);
+HF_ASSERT_SIZE(struct hf_denial, 1712);
+HF_ASSERT_SIZE(struct hf_meta, 112);
+HF_ASSERT_SIZE(struct hf_call, 208);
+HF_ASSERT_SIZE(struct hf_facts, 48);
+
+#endif

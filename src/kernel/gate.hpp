@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// The kernel side, as the daemon uses it: arms or takes over the gate and the observer, reads their maps, runs their lease calls, and hands out events.
+//
+// Fails closed: the programs, maps and links are pinned, so that destroying a Gate object leaves the gate deciding. Only detach() ends it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "kern.h"
+
+namespace hf {
+
+inline constexpr const char* kPinDirectory = "/sys/fs/bpf/holdfast";
+
+/// What this kernel lets Holdfast do, each with the reason where it doesn't.
+struct KernelSupport {
+  bool root = false;
+  bool btf = false;             ///< /sys/kernel/btf/vmlinux
+  bool bpf_lsm = false;         ///< "bpf" is in /sys/kernel/security/lsm
+  bool bpffs = false;           ///< /sys/fs/bpf is a bpf filesystem
+  bool tracefs = false;         ///< kprobe events can be made
+  std::string release;          ///< uname -r
+  std::string lsm_list;         ///< as read
+  std::string lockdown;         ///< "none", "integrity", "confidentiality", or empty
+  /// @return ok, or one error that says which part is missing and the command or boot parameter that mends it.
+  Status usable() const;
+};
+KernelSupport probe_kernel_support();
+
+/// How the gate stands; works without a daemon.
+struct GateState {
+  bool armed = false;                  ///< every required link is pinned
+  bool other_version = false;          ///< pins of another HF_ABI_VERSION
+  std::string version;                 ///< of the Holdfast that armed it
+  std::vector<std::string> hooks;      ///< pinned links, by name
+  std::vector<std::string> missing;    ///< required links that are not there
+  std::vector<std::string> waiting;    ///< observer probes whose module is not loaded yet
+  std::optional<hf_meta> meta;
+};
+Result<GateState> gate_state();
+/// Ends the gate, the observer and all that they remember: unpins links first, then programs and maps, then removes the kprobe events. @return how many pins went.
+Result<int> gate_detach();
+
+/// One lease as the kernel has it.
+struct KernelLease {
+  hf_lease record;
+  std::vector<hf_part> parts;
+};
+
+/// A leased file as the gate sees it: occupied slots only.
+struct KernelFile {
+  hf_file_key key;
+  std::uint32_t merged;
+  std::vector<hf_slot> slots;
+};
+
+struct PartOutcome {
+  std::uint32_t slot;     ///< HF_NO_SLOT where none was taken
+  std::uint32_t reasons;  ///< enum hf_reason; 0 = leased
+  std::uint32_t flags;    ///< HF_PART_*
+  bool raced;             ///< a break let through earlier is still under way on these bytes
+};
+
+class Gate {
+ public:
+  /// Takes over what is pinned, or loads and attaches everything: all hooks or none. Fails where the pins are another version's.
+  static Result<std::unique_ptr<Gate>> arm(const std::string& version);
+  ~Gate();
+
+  bool took_over() const;              ///< pins of an earlier daemon were found and kept
+  Result<hf_meta> meta() const;
+  Result<hf_facts> facts(int fd) const;  ///< the gate's own view of an open file (not O_PATH)
+
+  /// Lease calls; each runs the same BPF code as the observer.
+  Result<std::uint64_t> lease_begin(const hf_lease& record);
+  Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift);
+  Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons);
+  Status lease_end(std::uint64_t lease);
+  /// Drops the map entries of files without leases. @return how many went; 0 where the observer was busy: try again later.
+  Result<int> sweep();
+
+  Result<std::vector<KernelLease>> leases() const;
+  Result<std::optional<KernelLease>> lease(std::uint64_t id) const;
+  Result<std::optional<KernelFile>> file(const hf_file_key& key) const;
+  /// Would this be refused? The gate's own decide() over the gate's own slots. @return 0, ETXTBSY or EDEADLK
+  Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const;
+
+  /// Readable when events wait. consume() calls the handlers for all of them and returns how many there were.
+  int event_fd() const;
+  struct Handlers {
+    std::function<void(const hf_denial&)> denial;
+    std::function<void(const hf_lifecycle_event&)> lifecycle;
+  };
+  Result<int> consume(const Handlers& handlers);
+
+ private:
+  struct Impl;
+  explicit Gate(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hf
