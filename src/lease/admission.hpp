@@ -16,7 +16,8 @@ namespace hf {
 
 enum class FileType { regular, directory, block_device, character_device, fifo, socket, symlink, other };
 
-/// One extent as FIEMAP reports it. Bytes that no extent covers are holes.
+/// One extent as FIEMAP reports it, asked with FIEMAP_FLAG_SYNC: before writeback, an extent with dirty pages still looks unwritten.
+/// Bytes that no extent covers are holes.
 struct LayoutExtent {
   Extent bytes;
   std::uint32_t flags = 0;  ///< FIEMAP_EXTENT_*
@@ -71,12 +72,15 @@ bool supported_filesystem(std::uint32_t magic);
 /// Its usual name, or "filesystem 0x..." for one that is not known.
 std::string filesystem_name(std::uint32_t magic);
 
+/// EISDIR or EINVAL for what is no regular file; EOPNOTSUPP for a filesystem that cannot be held.
 Status admit_file(const FileFacts& file);
+/// EACCES for a mere reader.
 Status admit_caller(const FileFacts& file, const CallerFacts& caller);
 /// EINVAL for none, an empty one, or two that overlap; ERANGE beyond the end of the file; ENODATA for an empty file.
 Result<ExtentSet> normalise_ranges(const FileFacts& file, std::span<const RangeRequest> ranges);
 /// The parts of `extents` whose layout may still change by itself: what `--settle` has to mend. Empty on tmpfs and hugetlbfs.
 Unsettled unsettled(const FileFacts& file, const ExtentSet& extents);
+/// EUCLEAN where settling mends it; EOPNOTSUPP where nothing does in place, or the layout is not known.
 Status admit_layout(const FileFacts& file, const ExtentSet& extents);
 
 /// All of the above, in this order.
