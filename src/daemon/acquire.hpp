@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// One ACQUIRE, from the descriptor to the lease: all of it, or nothing.
+//
+// The lease stands first and the file is looked at again after, so that a break which passed before it stood can't go unseen.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/thread_pool.hpp>
+#include <string>
+#include <vector>
+
+#include "daemon/core.hpp"
+#include "daemon/queries.hpp"
+#include "lease/admission.hpp"
+#include "wire.h"
+
+namespace hf {
+
+inline constexpr std::size_t kLeasesPerUser = 1 << 16;  ///< root has no limit
+inline constexpr std::uint32_t kRaceWaitMs = 5000;      ///< for breaks that were under way when the lease came to stand
+
+/// Threads for what waits: short looks at layouts never queue behind settling, which can take minutes.
+struct Pools {
+  asio::thread_pool layout{2};
+  asio::thread_pool settle{2};
+  asio::thread_pool survey{2};
+
+  void join() {
+    layout.join();
+    settle.join();
+    survey.join();
+  }
+};
+
+struct AcquireRequest {
+  Peer peer;
+  Fd file;
+  bool settle = false;
+  std::string label;
+  std::vector<RangeRequest> ranges;
+};
+
+/// Reads the payload of an ACQUIRE frame. @param descriptors that came with it: exactly one
+Result<AcquireRequest> parse_acquire(const Peer& peer, std::string_view payload, std::vector<Fd> descriptors);
+
+/// Runs on the event loop; looks at disks in the pools.
+asio::awaitable<Result<hf_wire_acquired>> acquire(Core& core, Pools& pools, LeaseOwner* owner, AcquireRequest request);
+
+}  // namespace hf

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "daemon/core.hpp"
+
+#include <algorithm>
+
+#include "daemon/json.hpp"
+
+namespace hf {
+namespace {
+
+Lease as_lease(const KernelLease& kernel) { return lease_from_kernel(kernel.record, kernel.parts); }
+
+bool is_registration(const Lease& lease) { return lease.holder.kind == HF_LEASE_REGISTRATION; }
+
+/// Its end has to be found out: the kernel side will not see it, or has not yet seen its beginning whole.
+bool needs_settling(const Lease& lease) {
+  return is_registration(lease) && (lease.state == HF_STATE_PINNING || (lease.reasons & HF_REASON_MISSED_RETURN));
+}
+
+}  // namespace
+
+Core::Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes)
+    : gate_(gate), grants_(std::move(grants)), hooks_(std::move(hooks)), processes_(std::move(processes)), identity_(processes_) {}
+
+Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& state_file, Hooks hooks, ProcessTable processes) {
+  HF_TRY_ASSIGN(const auto standing, gate.leases());
+  std::set<LeaseId> ids;
+  for (const auto& lease : standing) ids.insert(lease.record.id);
+  HF_TRY_ASSIGN(auto grants, Grants::open(state_file, [&](LeaseId id) { return ids.contains(id); }));
+  std::unique_ptr<Core> core(new Core(gate, std::move(grants), std::move(hooks), std::move(processes)));
+  if (const auto meta = gate.meta()) {
+    core->lifecycle_lost_ = meta->lifecycle_lost;
+    core->denials_lost_ = meta->denials_lost;
+  }
+  HF_TRY(core->resync());
+  core->restore_grants();
+  core->sweep_due_ = true;
+  return core;
+}
+
+/// What the file remembers goes back to the leases; those of processes that are gone, or that were never told of theirs, end.
+void Core::restore_grants() {
+  std::vector<LeaseId> over;
+  std::vector<Lease> known;
+  for (const auto& [id, lease] : table_.leases()) {
+    if (lease.holder.kind != HF_LEASE_PROCESS) continue;
+    const bool alive = processes_.is(static_cast<pid_t>(lease.holder.tgid), lease.holder.start_ns);
+    // Committed comes after remembered: a lease that still counts as being made was never answered.
+    if (!alive || lease.state == HF_STATE_PINNING) over.push_back(id);
+    else if (const auto* grant = grants_.find(id)) {
+      known.push_back(lease);
+      known.back().holder.label = grant->label;
+      for (auto& file : known.back().files) file.path = grant->path;
+    }
+  }
+  for (auto& lease : known) (void)table_.update(std::move(lease));
+  for (const auto id : over) (void)end(id);
+}
+
+const std::vector<std::string>& Core::warnings(LeaseId lease) const {
+  static const std::vector<std::string> kNone;
+  const auto found = warnings_.find(lease);
+  return found == warnings_.end() ? kNone : found->second;
+}
+
+Status Core::resync() {
+  HF_TRY_ASSIGN(const auto standing, gate_.leases());
+  std::vector<Lease> snapshot;
+  snapshot.reserve(standing.size());
+  for (const auto& lease : standing) snapshot.push_back(as_lease(lease));
+  apply(table_.sync(std::move(snapshot)));
+  return {};
+}
+
+/// Brings one lease of the table up to the kernel's record of it.
+void Core::refresh(LeaseId id) {
+  const auto kernel = gate_.lease(id);
+  if (!kernel) return hooks_.report(kernel.error());
+  if (!*kernel) {
+    if (const auto diff = table_.remove(id)) apply(*diff);
+    return;
+  }
+  auto lease = as_lease(**kernel);
+  if (const auto* before = table_.find(id)) {
+    lease.holder.label = before->holder.label;
+    for (auto& file : lease.files) {
+      if (const auto* known = before->on(file.key)) {
+        file.path = known->path;
+        file.page_shift = known->page_shift;
+      }
+    }
+    if (const auto diff = table_.update(std::move(lease))) apply(*diff);
+  } else if (const auto diff = table_.add(std::move(lease))) {
+    apply(*diff);
+  }
+}
+
+void Core::apply(const Diff& diff) {
+  for (const auto& lease : diff.removed) lost(lease);
+  for (const auto& lease : diff.added) gained(lease);
+  for (const auto& [before, after] : diff.changed) {
+    if (needs_settling(after)) unsettled_.insert(after.id);
+    else unsettled_.erase(after.id);
+    if (is_registration(after) && before.state != after.state) announce_lease("registration", after);
+    if (is_registration(after) && (before.files.size() != after.files.size() || (after.reasons & ~before.reasons & HF_REASON_VMA_BUSY)))
+      request_survey(after, after.reasons & HF_REASON_VMA_BUSY);
+  }
+  sweep_due_ = sweep_due_ || !diff.files_lost.empty();
+}
+
+void Core::gained(const Lease& lease) {
+  if (needs_settling(lease)) unsettled_.insert(lease.id);
+  if (lease.holder.kind == HF_LEASE_PROCESS) hooks_.watch_process(lease.holder.process());
+  if (is_registration(lease)) request_survey(lease, lease.reasons & HF_REASON_VMA_BUSY);
+  announce_lease(is_registration(lease) ? "registration" : "lease", lease);
+}
+
+void Core::lost(const Lease& lease) {
+  unsettled_.erase(lease.id);
+  to_end_.erase(lease.id);
+  warnings_.erase(lease.id);
+  if (const auto forgotten = grants_.remove(lease.id); !forgotten) hooks_.report(forgotten.error());
+  if (const auto owner = owners_.find(lease.id); owner != owners_.end()) {
+    auto* listener = owner->second;
+    owners_.erase(owner);
+    listener->lease_ended(lease.id);
+  }
+  announce_lease(is_registration(lease) ? "registration_ended" : "lease_ended", lease);
+}
+
+void Core::announce_lease(const char* event, const Lease& lease) { hooks_.announce({lease_event_json(event, lease), {lease.holder.uid}}); }
+
+void Core::lifecycle(const hf_lifecycle_event& event) {
+  if (event.kind == HF_EVENT_RELEASED) {
+    // By the map and not by the event: it may be older than what has happened since.
+    if (const auto diff = table_.remove(event.lease)) apply(*diff);
+    return;
+  }
+  refresh(event.lease);
+}
+
+Denial Core::describe(const hf_denial& event) {
+  Denial denial{.time_ns = event.time_ns, .op = event.op, .error = event.error, .file = event.file, .magic = event.magic};
+  denial.touched = {event.first, event.end};
+  denial.leased = {event.lease_first, event.lease_end};
+  denial.detail = event.detail;
+  denial.breaker = identity_.complete(event);
+  const hf_question question{.op = event.op, .task = event.tgid, .first = event.first, .end = event.end};
+  for (const auto* lease : table_.touched(event.file, question)) {
+    denial.leases.push_back({lease->id, lease->holder.tgid, lease->holder.uid, lease->holder.comm, lease->holder.label});
+    if (denial.path.empty()) denial.path = lease->on(event.file)->path;
+  }
+  const std::string_view captured(event.file_path, ::strnlen(event.file_path, sizeof(event.file_path)));
+  // The path that the breaker's own call went by, as it is now, before the one that the lease was taken by.
+  if (!captured.empty()) denial.path = mounts_.absolute(event.file.device, forward_path(captured, event.cut & HF_CUT_FILE));
+  return denial;
+}
+
+void Core::denied(const hf_denial& event) {
+  const auto denial = denials_.add(describe(event));
+  Announcement announcement{denial_event_json(*denial), {denial->breaker.uid}};
+  for (const auto& lease : denial->leases) {
+    announcement.uids.push_back(lease.uid);
+    if (const auto owner = owners_.find(lease.id); owner != owners_.end()) owner->second->lease_denied(lease.id, *denial);
+  }
+  hooks_.announce(announcement);
+}
+
+void Core::maintain(std::uint64_t now_ns) {
+  if (const auto meta = gate_.meta()) {
+    if (std::exchange(lifecycle_lost_, meta->lifecycle_lost) != meta->lifecycle_lost)
+      if (const auto synced = resync(); !synced) hooks_.report(synced.error());
+    if (const auto before = std::exchange(denials_lost_, meta->denials_lost); before != meta->denials_lost)
+      hooks_.announce({denials_lost_event_json(meta->denials_lost - before), {}});
+  }
+  const auto unsettled = unsettled_;
+  for (const auto id : unsettled) settle_pinning(id, now_ns);
+  const auto to_end = std::exchange(to_end_, {});
+  for (const auto id : to_end) (void)end(id);
+  if (!sweep_due_) return;
+  // 0: the observer was busy, and another try is due.
+  if (const auto swept = gate_.sweep()) sweep_due_ = false;
+}
+
+/// A registration whose pinning call ended unseen (its probe missed, its thread killed) is given a state and a reason; one whose release can't be
+/// seen either ends with its process.
+void Core::settle_pinning(LeaseId id, std::uint64_t now_ns) {
+  constexpr std::uint64_t kGraceNs = 2'000'000'000;
+  const auto* lease = table_.find(id);
+  if (!lease || now_ns < lease->since_ns + kGraceNs) return;
+  const bool alive = processes_.is(static_cast<pid_t>(lease->holder.tgid), lease->holder.start_ns);
+  const auto kernel = gate_.lease(id);
+  if (!kernel) return hooks_.report(kernel.error());
+  if (!*kernel) return refresh(id);
+  const auto& record = (*kernel)->record;
+  // A umem that the kernel side knows is let go of there, however late: its uverbs context may be with another process.
+  if (!alive && !record.umem) return void(end(id));
+  if (record.state != HF_STATE_PINNING) return refresh(id);
+  if (still_pinning(processes_, lease->holder.process(), record.tid)) return;
+  const auto& parts = (*kernel)->parts;
+  const bool leased = !parts.empty() && std::all_of(parts.begin(), parts.end(), [](const hf_part& part) { return part.slot != HF_NO_SLOT; });
+  const auto committed = gate_.lease_commit(id, leased ? HF_STATE_PROTECTED : HF_STATE_UNPROTECTED, record.reasons | HF_REASON_MISSED_RETURN);
+  if (!committed) return hooks_.report(committed.error());
+  refresh(id);
+}
+
+Result<std::uint64_t> Core::adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
+                                  std::uint32_t page_shift, LeaseOwner* owner) {
+  HF_TRY_ASSIGN(const auto token, grants_.add(record.id, label, path));
+  auto lease = lease_from_kernel(record, parts);
+  lease.holder.label = label;
+  for (auto& file : lease.files) {
+    file.path = path;
+    file.page_shift = page_shift;
+  }
+  owners_[record.id] = owner;
+  // An event of the kernel side may have brought the lease into the table already.
+  const auto diff = table_.find(record.id) ? table_.update(std::move(lease)) : table_.add(std::move(lease));
+  if (!diff) return tl::unexpected(diff.error());
+  apply(*diff);
+  return token;
+}
+
+Status Core::reclaim(LeaseId id, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner) {
+  const auto* lease = table_.find(id);
+  const auto* grant = grants_.find(id);
+  if (!lease || !grant) return fail(ENOENT, fmt::format("lease {} does not stand any more", id), "Acquire it anew.");
+  // The socket tells the start to a clock tick, the record to the nanosecond.
+  const auto& holder = lease->holder;
+  const bool same = holder.tgid == process.tgid && processes_.is(static_cast<pid_t>(holder.tgid), holder.start_ns);
+  if (!same || grant->token != token) return fail(EPERM, fmt::format("lease {} is another holder's", id), "Acquire a lease of your own.");
+  const auto [entry, free] = owners_.emplace(id, owner);
+  if (!free && entry->second != owner) return fail(EBUSY, fmt::format("lease {} belongs to another connection of this process", id), "Use that connection.");
+  return {};
+}
+
+Status Core::release(LeaseId id, const LeaseOwner* owner) {
+  const auto found = owners_.find(id);
+  if (found == owners_.end() || found->second != owner) return fail(ENOENT, fmt::format("this connection has no lease {}", id), "It may have ended already.");
+  owners_.erase(found);
+  return end(id);
+}
+
+void Core::owner_gone(const LeaseOwner* owner) {
+  std::vector<LeaseId> ids;
+  for (const auto& [id, whose] : owners_)
+    if (whose == owner) ids.push_back(id);
+  for (const auto id : ids) {
+    owners_.erase(id);
+    (void)end(id);
+  }
+}
+
+void Core::process_gone(const ProcessKey& process) {
+  std::vector<LeaseId> ids;
+  for (const auto* lease : table_.of_process(process))
+    if (lease->holder.kind == HF_LEASE_PROCESS) ids.push_back(lease->id);
+  for (const auto id : ids) (void)end(id);
+}
+
+/// Ends a lease in the kernel, then here. One that the kernel can't end now stands, is still listed, and is tried again.
+Status Core::end(LeaseId id) {
+  const auto ended = gate_.lease_end(id);
+  if (!ended && ended.error().code != ENOENT) {
+    to_end_.insert(id);
+    hooks_.report(ended.error());
+    return ended;
+  }
+  if (const auto diff = table_.remove(id)) apply(*diff);
+  return {};
+}
+
+}  // namespace hf

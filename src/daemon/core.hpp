@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// The daemon's one state: the lease table as an image of the kernel's maps, whose each lease is, what was denied. Runs on the event loop's thread
+// only, knows no sockets; what takes time or needs the loop it asks for through Hooks.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/denial_log.hpp"
+#include "daemon/gate_like.hpp"
+#include "daemon/grants.hpp"
+#include "daemon/survey.hpp"
+#include "kernel/identity.hpp"
+#include "kernel/paths.hpp"
+#include "kernel/process.hpp"
+#include "lease/table.hpp"
+
+namespace hf {
+
+/// Something for every watcher, as JSON text. Watchers that are not root hear only of what concerns their own user.
+struct Announcement {
+  std::string json;
+  std::vector<std::uint32_t> uids;  ///< of those whom it concerns
+};
+
+/// A connection that holds leases.
+class LeaseOwner {
+ public:
+  virtual ~LeaseOwner() = default;
+  virtual void lease_denied(LeaseId lease, const Denial& denial) = 0;
+  /// The lease is no more, and its owner did not ask for that.
+  virtual void lease_ended(LeaseId lease) = 0;
+};
+
+struct Hooks {
+  std::function<void(const ProcessKey&)> watch_process;  ///< call process_gone() when it ends
+  std::function<void(SurveyRequest)> survey;             ///< run survey() beside the loop, then call surveyed()
+  std::function<void(const Announcement&)> announce;
+  std::function<void(const Error&)> report;  ///< an operator should know
+};
+
+class Core {
+ public:
+  /// Takes over what the kernel has. Leases of processes that are gone end here.
+  static Result<std::unique_ptr<Core>> start(GateLike& gate, const std::string& state_file, Hooks hooks, ProcessTable processes = ProcessTable());
+
+  GateLike& gate() const { return gate_; }
+  const LeaseTable& table() const { return table_; }
+  const DenialLog& denials() const { return denials_; }
+  const ProcessTable& processes() const { return processes_; }
+  IdentityReader& identity() { return identity_; }
+  const std::vector<std::string>& warnings(LeaseId lease) const;
+
+  /// Events of the gate.
+  void denied(const hf_denial& event);
+  void lifecycle(const hf_lifecycle_event& event);
+  /// Reads the kernel's maps anew: after lost events. Idempotent.
+  Status resync();
+  /// Once a second: lost events, registrations whose end was missed, empty entries.
+  void maintain(std::uint64_t now_ns);
+  void surveyed(const SurveyRequest& request, Survey result);
+
+  /// Leases of processes.
+  /// Takes a lease that stands in the kernel into the table, remembers its token. @return the token
+  Result<std::uint64_t> adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
+                              std::uint32_t page_shift, LeaseOwner* owner);
+  Status reclaim(LeaseId lease, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner);
+  Status release(LeaseId lease, const LeaseOwner* owner);
+  /// Ends a lease that is being made and was never handed out.
+  void withdraw(LeaseId lease) { (void)end(lease); }
+  /// The connection is gone: so are its leases.
+  void owner_gone(const LeaseOwner* owner);
+  void process_gone(const ProcessKey& process);
+
+ private:
+  Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes);
+
+  Status end(LeaseId lease);
+  void refresh(LeaseId lease);
+  void apply(const Diff& diff);
+  void gained(const Lease& lease);
+  void lost(const Lease& lease);
+  void announce_lease(const char* event, const Lease& lease);
+  void restore_grants();
+  void request_survey(const Lease& lease, bool complete);
+  void complete(const SurveyRequest& request, Survey& result);
+  Status complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t& reasons);
+  void note_survey(LeaseId lease, const Survey& result);
+  void settle_pinning(LeaseId lease, std::uint64_t now_ns);
+  Denial describe(const hf_denial& event);
+
+  GateLike& gate_;
+  Grants grants_;
+  Hooks hooks_;
+  ProcessTable processes_;
+  IdentityReader identity_;
+  MountTable mounts_;
+  LeaseTable table_;
+  DenialLog denials_;
+  std::unordered_map<LeaseId, LeaseOwner*> owners_;
+  std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
+  std::set<LeaseId> unsettled_;  ///< still pinning, or their release can't be seen
+  std::set<LeaseId> to_end_;     ///< could not be ended yet: tried again
+  bool sweep_due_ = false;
+  std::uint64_t lifecycle_lost_ = 0;
+  std::uint64_t denials_lost_ = 0;
+};
+
+}  // namespace hf

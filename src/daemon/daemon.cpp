@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "daemon/daemon.hpp"
+
+#include <csignal>
+
+#include <algorithm>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/post.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <chrono>
+
+#include "daemon/notify.hpp"
+#include "daemon/words.hpp"
+
+namespace hf {
+namespace {
+
+constexpr std::size_t kSurveysRunning = 2;
+constexpr auto kHousekeeping = std::chrono::seconds(1);
+
+}  // namespace
+
+Daemon::Daemon(GateLike& gate, Listener listener, Options options)
+    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_) {
+  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns()};
+}
+
+Daemon::~Daemon() {
+  pools_.join();
+  // Sessions point at the core: they go first, without ending their leases.
+  sessions_.clear();
+}
+
+Status Daemon::start() {
+  Hooks hooks;
+  hooks.watch_process = [this](const ProcessKey& process) { watch_process(process); };
+  hooks.survey = [this](SurveyRequest request) {
+    surveys_.push_back(request);
+    next_survey();
+  };
+  hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
+  hooks.report = [](const Error& error) { log_error(error); };
+  HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, std::move(hooks)));
+  asio::error_code error;
+  acceptor_.assign(asio::local::stream_protocol(), listener_.socket.get(), error);
+  if (error) return fail(error.value(), "the socket can't be served: " + error.message());
+  listener_.socket.release();
+  for (const int signal : {SIGTERM, SIGINT}) signals_.add(signal, error);
+  if (error) return fail(error.value(), "signals can't be followed: " + error.message());
+  return {};
+}
+
+Status Daemon::run() {
+  read_symbols();
+  signals_.async_wait([this](asio::error_code error, int) {
+    if (error) return;
+    notify_service_manager("STOPPING=1");
+    log_line(Priority::kNotice, "stopping; the gate stays armed and goes on refusing. `holdfast gate detach` ends it.");
+    io_.stop();
+  });
+  asio::co_spawn(io_, accept(), asio::detached);
+  asio::co_spawn(io_, follow_gate(), asio::detached);
+  asio::co_spawn(io_, keep_house(), asio::detached);
+  log_line(Priority::kInfo, fmt::format("{}; {} leases on {} files stand; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
+                                        core_->table().size(), core_->table().files().size(), options_.socket));
+  notify_service_manager("READY=1");
+  io_.run();
+  return {};
+}
+
+void Daemon::stop() { io_.stop(); }
+
+asio::awaitable<void> Daemon::accept() {
+  for (;;) {
+    Session::Socket socket(io_);
+    asio::error_code error;
+    co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted) co_return;
+    if (!error) {
+      admit(std::move(socket));
+      continue;
+    }
+    // Out of descriptors, most likely: those who wait are served when others leave.
+    asio::steady_timer pause(io_, std::chrono::milliseconds(100));
+    co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }
+}
+
+void Daemon::admit(Session::Socket socket) {
+  const auto peer = peer_of(socket.native_handle(), core_->processes());
+  if (!peer) return;
+  const auto of_user = std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& session) { return session->peer().uid == peer->uid; });
+  asio::error_code ignored;
+  socket.native_non_blocking(true, ignored);
+  if (sessions_.size() >= kConnectionsMax || (!peer->root() && static_cast<std::size_t>(of_user) >= kConnectionsPerUser)) {
+    const auto refusal = error_frame(0, {EUSERS, "holdfastd has as many connections as it takes", "Close connections that are not needed."});
+    ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return;
+  }
+  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_}, std::move(socket), *peer);
+  sessions_.insert(session);
+  asio::co_spawn(io_, serve(std::move(session)), asio::detached);
+}
+
+asio::awaitable<void> Daemon::serve(std::shared_ptr<Session> session) {
+  co_await session->run();
+  sessions_.erase(session);
+}
+
+asio::awaitable<void> Daemon::follow_gate() {
+  Descriptor events(io_);
+  asio::error_code error;
+  // A copy: the gate closes its own.
+  const int copy = ::dup(gate_.event_fd());
+  events.assign(copy, error);
+  const Gate::Handlers handlers{.denial = [this](const hf_denial& denial) { core_->denied(denial); },
+                                .lifecycle = [this](const hf_lifecycle_event& event) { core_->lifecycle(event); }};
+  while (!error) {
+    if (const auto consumed = gate_.consume(handlers); !consumed) log_error(consumed.error());
+    co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (error != asio::error::operation_aborted) log_error({error.value(), "the gate's events can't be followed any more: " + error.message(), "Restart holdfastd; the gate goes on refusing."});
+}
+
+asio::awaitable<void> Daemon::keep_house() {
+  asio::steady_timer timer(io_);
+  asio::error_code error;
+  while (!error) {
+    timer.expires_after(kHousekeeping);
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    gate_.learn_device_names();
+    core_->maintain(boot_time_ns());
+    drop_idle_watches();
+    refresh_symbols();
+  }
+}
+
+void Daemon::announce(const Announcement& announcement) {
+  for (const auto& session : sessions_) session->announce(announcement);
+}
+
+void Daemon::watch_process(const ProcessKey& process) {
+  if (watched_.contains(process)) return;
+  auto watch = ProcessTable().watch(static_cast<pid_t>(process.tgid), process.start_ns);
+  auto descriptor = std::make_shared<Descriptor>(io_);
+  watched_.emplace(process, descriptor);
+  asio::error_code error;
+  if (watch) descriptor->assign(watch->release(), error);
+  asio::co_spawn(io_, follow_process(process, std::move(descriptor)), asio::detached);
+}
+
+/// A descriptor that is not open stands for a process that is gone already: its leases end in the loop, not under the caller's feet.
+asio::awaitable<void> Daemon::follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor) {
+  asio::error_code error;
+  if (descriptor->is_open()) co_await descriptor->async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+  if (error == asio::error::operation_aborted) co_return;
+  watched_.erase(process);
+  core_->process_gone(process);
+}
+
+void Daemon::drop_idle_watches() {
+  std::erase_if(watched_, [this](const auto& entry) {
+    const auto leases = core_->table().of_process(entry.first);
+    const bool holds = std::any_of(leases.begin(), leases.end(), [](const Lease* lease) { return lease->holder.kind == HF_LEASE_PROCESS; });
+    asio::error_code ignored;
+    if (!holds && entry.second->is_open()) entry.second->cancel(ignored);
+    return !holds;
+  });
+}
+
+void Daemon::next_survey() {
+  while (surveys_running_ < kSurveysRunning && !surveys_.empty()) {
+    const auto request = surveys_.front();
+    surveys_.pop_front();
+    surveys_running_++;
+    asio::post(pools_.survey, [this, request] {
+      auto result = std::make_shared<Survey>(survey(request, ProcessTable()));
+      asio::post(io_, [this, request, result] {
+        surveys_running_--;
+        core_->surveyed(request, std::move(*result));
+        next_survey();
+      });
+    });
+  }
+}
+
+void Daemon::read_symbols() {
+  if (std::exchange(symbols_reading_, true)) return;
+  asio::post(pools_.survey, [this] {
+    auto modules = read_text("/proc/modules").value_or(std::string());
+    auto symbols = std::make_shared<Result<Kallsyms>>(Kallsyms::read());
+    asio::post(io_, [this, symbols, modules = std::move(modules)] {
+      symbols_reading_ = false;
+      modules_ = modules;
+      if (*symbols) core_->identity().set_symbols(std::move(**symbols));
+      else log_line(Priority::kWarning, "call stacks of breakers stay without names: " + symbols->error().text());
+    });
+  });
+}
+
+/// Modules that came or went since have moved functions.
+void Daemon::refresh_symbols() {
+  if (symbols_reading_) return;
+  if (const auto modules = read_text("/proc/modules"); modules && *modules != modules_) read_symbols();
+}
+
+}  // namespace hf

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// Wires the parts to one event loop: the gate's events, the socket, the processes that hold leases, the clock.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "daemon/acquire.hpp"
+#include "daemon/core.hpp"
+#include "daemon/listener.hpp"
+#include "daemon/session.hpp"
+
+namespace hf {
+
+class Daemon {
+ public:
+  static constexpr std::size_t kConnectionsMax = 4096;
+  static constexpr std::size_t kConnectionsPerUser = 512;  ///< root has no limit but the above
+
+  struct Options {
+    std::string socket;
+    std::string state_file;
+    std::string version;
+  };
+
+  Daemon(GateLike& gate, Listener listener, Options options);
+  ~Daemon();
+
+  /// Takes over what the kernel has; after it the daemon can serve.
+  Status start();
+  /// Serves until SIGTERM or SIGINT. The gate goes on deciding afterwards.
+  Status run();
+  /// Ends run(), from its own thread or another.
+  void stop();
+
+ private:
+  using Descriptor = asio::posix::stream_descriptor;
+
+  asio::awaitable<void> accept();
+  asio::awaitable<void> follow_gate();
+  asio::awaitable<void> keep_house();
+  asio::awaitable<void> follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor);
+  asio::awaitable<void> serve(std::shared_ptr<Session> session);
+  void admit(Session::Socket socket);
+  void watch_process(const ProcessKey& process);
+  void drop_idle_watches();
+  void announce(const Announcement& announcement);
+  void next_survey();
+  void read_symbols();
+  void refresh_symbols();
+
+  asio::io_context io_;
+  Pools pools_;
+  GateLike& gate_;
+  Listener listener_;
+  Options options_;
+  ServerFacts server_;
+  std::unique_ptr<Core> core_;
+  asio::local::stream_protocol::acceptor acceptor_;
+  asio::signal_set signals_;
+  std::set<std::shared_ptr<Session>> sessions_;
+  std::map<ProcessKey, std::shared_ptr<Descriptor>> watched_;
+  std::deque<SurveyRequest> surveys_;
+  std::size_t surveys_running_ = 0;
+  std::string modules_;  ///< /proc/modules as it was when the symbols were read
+  bool symbols_reading_ = false;
+};
+
+}  // namespace hf

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// What the daemon needs of the kernel side. PinnedGate is the real one; tests bring their own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "kernel/gate.hpp"
+
+namespace hf {
+
+class GateLike {
+ public:
+  virtual ~GateLike() = default;
+
+  virtual bool took_over() const = 0;
+  virtual Result<hf_meta> meta() const = 0;
+  /// Where ib_core was loaded since: from then on registrations have their device's name.
+  virtual void learn_device_names() = 0;
+  virtual Result<hf_facts> facts(int fd) const = 0;
+  virtual Result<std::uint64_t> lease_begin(const hf_lease& record) = 0;
+  virtual Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) = 0;
+  /// Is a break of these bytes, let through before the lease stood, still under way?
+  virtual Result<bool> raced(const hf_part& part) const = 0;
+  virtual Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) = 0;
+  virtual Status lease_end(std::uint64_t lease) = 0;
+  virtual Result<int> sweep() = 0;
+  virtual Result<std::vector<KernelLease>> leases() const = 0;
+  virtual Result<std::optional<KernelLease>> lease(std::uint64_t id) const = 0;
+  virtual Result<std::optional<KernelFile>> file(const hf_file_key& key) const = 0;
+  virtual Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const = 0;
+  virtual int event_fd() const = 0;
+  virtual Result<int> consume(const Gate::Handlers& handlers) = 0;
+};
+
+class PinnedGate final : public GateLike {
+ public:
+  explicit PinnedGate(std::unique_ptr<Gate> gate) : gate_(std::move(gate)) {}
+
+  bool took_over() const override { return gate_->took_over(); }
+  Result<hf_meta> meta() const override { return gate_->meta(); }
+  void learn_device_names() override { gate_->learn_device_names(); }
+  Result<hf_facts> facts(int fd) const override { return gate_->facts(fd); }
+  Result<std::uint64_t> lease_begin(const hf_lease& record) override { return gate_->lease_begin(record); }
+  Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) override {
+    return gate_->lease_part(lease, part, holder, page_shift);
+  }
+  Result<bool> raced(const hf_part& part) const override { return gate_->raced(part); }
+  Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) override { return gate_->lease_commit(lease, state, reasons); }
+  Status lease_end(std::uint64_t lease) override { return gate_->lease_end(lease); }
+  Result<int> sweep() override { return gate_->sweep(); }
+  Result<std::vector<KernelLease>> leases() const override { return gate_->leases(); }
+  Result<std::optional<KernelLease>> lease(std::uint64_t id) const override { return gate_->lease(id); }
+  Result<std::optional<KernelFile>> file(const hf_file_key& key) const override { return gate_->file(key); }
+  Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const override {
+    return gate_->would_refuse(key, op, first, end, task);
+  }
+  int event_fd() const override { return gate_->event_fd(); }
+  Result<int> consume(const Gate::Handlers& handlers) override { return gate_->consume(handlers); }
+
+ private:
+  std::unique_ptr<Gate> gate_;
+};
+
+}  // namespace hf

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// What a restarted daemon must still know of the leases that processes asked for, and the kernel has no room for: token, label, path.
+//
+// A file of JSON lines, appended to: {"lease":..., "token":..., ...} when one is granted, {"ended":...} when it ends. It is in /run, so it lives as long
+// as the kernel's maps do. A line that a killed daemon left half written is skipped: its holder was never answered.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "lease/table.hpp"
+
+namespace hf {
+
+struct Grant {
+  std::uint64_t token = 0;  ///< proves at RECLAIM that it is the same holder
+  std::string label;
+  std::string path;
+};
+
+class Grants {
+ public:
+  /// Reads the file and writes it anew without what has ended. @param stands tells which leases the kernel still has
+  template <class Stands>
+  static Result<Grants> open(const std::string& file, Stands&& stands) {
+    HF_TRY_ASSIGN(auto grants, read(file));
+    std::erase_if(grants.grants_, [&](const auto& entry) { return !stands(entry.first); });
+    HF_TRY(grants.rewrite());
+    return grants;
+  }
+
+  /// Remembers the lease, under a new token, before its holder is told of it.
+  Result<std::uint64_t> add(LeaseId lease, std::string label, std::string path);
+  Status remove(LeaseId lease);
+  const Grant* find(LeaseId lease) const;
+  std::size_t size() const { return grants_.size(); }
+
+ private:
+  static Result<Grants> read(const std::string& file);
+  Status rewrite();
+  Status append(const std::string& line);
+
+  std::string file_;
+  Fd fd_;
+  std::size_t lines_ = 0;
+  std::map<LeaseId, Grant> grants_;
+};
+
+}  // namespace hf

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "daemon/json.hpp"
+
+#include "catalog/break_sources.hpp"
+#include "daemon/words.hpp"
+#include "lease/admission.hpp"
+
+namespace hf {
+namespace {
+
+constexpr const char* kEventSchema = "holdfast.event/1";
+
+/// A field that can be missing: its value, or null with the reason in "missing".
+template <class T>
+void put(Json& object, const char* name, const Known<T>& known) {
+  if (known.value) object[name] = *known.value;
+  else {
+    object[name] = nullptr;
+    object["missing"][name] = known.missing;
+  }
+}
+
+const char* kind_word(TaskKind kind) {
+  switch (kind) {
+    case TaskKind::kKernelThread:
+      return "kernel-thread";
+    case TaskKind::kIoUringWorker:
+      return "io_uring-worker";
+    default:
+      return "process";
+  }
+}
+
+void put_system_call(Json& object, const Known<SystemCall>& known) {
+  if (!known.value) {
+    put(object, "system_call", Known<std::string>::not_known(known.missing));
+    return;
+  }
+  const auto& call = *known.value;
+  object["system_call"] = {{"name", call.name}, {"number", call.number}, {"text", call.text}, {"compat", call.compat}};
+  if (!call.opcode.empty()) object["system_call"]["io_uring_opcode"] = call.opcode;
+}
+
+void put_owner(Json& object, const CgroupOwner& owner) {
+  object["unit"] = owner.unit.empty() ? Json() : Json(owner.unit);
+  if (!owner.user_unit.empty()) object["user_unit"] = owner.user_unit;
+  object["container"] = nullptr;
+  if (!owner.container) return;
+  object["container"] = {{"runtime", owner.container->runtime}, {"id", owner.container->id}};
+  if (!owner.container->pod.empty()) object["container"]["pod"] = owner.container->pod;
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+}  // namespace
+
+std::string json_text(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Json extent_json(const Extent& extent) {
+  return {{"first", extent.first}, {"end", extent.end == HF_RANGE_END ? Json() : Json(extent.end)}};
+}
+
+Json extents_json(const ExtentSet& extents) {
+  auto list = Json::array();
+  for (const auto& extent : extents) list.push_back(extent_json(extent));
+  return list;
+}
+
+Json file_key_json(const hf_file_key& key) {
+  return {{"device", device_text(key.device)}, {"inode", key.inode}, {"generation", key.generation}};
+}
+
+Json reasons_json(std::uint32_t reasons) {
+  auto list = Json::array();
+  for (const auto& reason : reason_words(reasons)) {
+    Json entry{{"id", reason.id}, {"text", reason.text}};
+    if (!reason.mend.empty()) entry["mend"] = reason.mend;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+Json breaker_json(const Breaker& breaker) {
+  Json object{{"kind", kind_word(breaker.kind)}, {"pid", breaker.pid},   {"tid", breaker.tid},   {"comm", breaker.comm},
+              {"thread_comm", breaker.thread_comm}, {"uid", breaker.uid}, {"gid", breaker.gid}, {"euid", breaker.euid}};
+  if (!breaker.works_for.empty()) object["works_for"] = breaker.works_for;
+  put(object, "user", breaker.user);
+  put(object, "login_uid", breaker.login_uid);
+  put(object, "executable", breaker.executable);
+  put(object, "command_line", breaker.command_line);
+  object["parents"] = Json::array();
+  for (const auto& parent : breaker.parents) object["parents"].push_back({{"pid", parent.pid}, {"uid", parent.uid}, {"comm", parent.comm}});
+  put(object, "cgroup", breaker.cgroup);
+  put_owner(object, breaker.owner);
+  put_system_call(object, breaker.system_call);
+  put(object, "stack", breaker.stack);
+  object["complete"] = breaker.complete;
+  return object;
+}
+
+Json denial_json(const Denial& denial) {
+  Json object{{"number", denial.number}, {"time", wall_clock(denial.time_ns)}, {"time_ns", denial.time_ns}, {"operation", op_name(denial.op)},
+              {"error", errno_name(denial.error)}, {"path", text_or_null(denial.path)}, {"file", file_key_json(denial.file)},
+              {"filesystem", filesystem_name(denial.magic)}, {"range", extent_json(denial.touched)}};
+  // A seal refuses without an extent.
+  object["leased"] = denial.leased.empty() ? Json() : extent_json(denial.leased);
+  object["detail"] = denial.detail;
+  object["breaker"] = breaker_json(denial.breaker);
+  object["leases"] = Json::array();
+  for (const auto& lease : denial.leases)
+    object["leases"].push_back({{"id", lease.id}, {"pid", lease.pid}, {"uid", lease.uid}, {"comm", lease.comm}, {"label", text_or_null(lease.label)}});
+  return object;
+}
+
+Json holder_json(const Lease& lease) {
+  return {{"pid", lease.holder.tgid}, {"uid", lease.holder.uid}, {"gid", lease.holder.gid}, {"comm", lease.holder.comm}, {"label", text_or_null(lease.holder.label)}};
+}
+
+std::string denial_event_json(const Denial& denial) {
+  Json object{{"schema", kEventSchema}, {"event", "denial"}};
+  object.update(denial_json(denial));
+  return json_text(object);
+}
+
+std::string lease_event_json(const char* event, const Lease& lease) {
+  Json object{{"schema", kEventSchema}, {"event", event}, {"time", wall_clock(boot_time_ns())}, {"lease", lease.id}, {"kind", kind_word(lease.holder.kind)},
+              {"state", state_word(lease.state)}, {"reasons", reasons_json(lease.reasons)}, {"holder", holder_json(lease)}, {"files", Json::array()}};
+  if (!lease.device.empty()) object["device"] = lease.device;
+  for (const auto& file : lease.files)
+    object["files"].push_back({{"path", text_or_null(file.path)}, {"file", file_key_json(file.key)}, {"extents", extents_json(file.extents)}, {"unprotected", extents_json(file.unprotected)}});
+  return json_text(object);
+}
+
+std::string denials_lost_event_json(std::uint64_t count) {
+  return json_text({{"schema", kEventSchema}, {"event", "denials_lost"}, {"time", wall_clock(boot_time_ns())}, {"count", count}});
+}
+
+}  // namespace hf

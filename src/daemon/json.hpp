@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// What the daemon knows, as JSON. docs/json.md says what each field means; fields are added, never changed, within a version of a schema.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "daemon/denial_log.hpp"
+#include "kernel/identity.hpp"
+#include "lease/table.hpp"
+
+namespace hf {
+
+using Json = nlohmann::ordered_json;
+
+/// Text that is always valid UTF-8: file names need not be.
+std::string json_text(const Json& value);
+
+Json extent_json(const Extent& extent);
+Json extents_json(const ExtentSet& extents);
+Json file_key_json(const hf_file_key& key);
+Json reasons_json(std::uint32_t reasons);
+Json breaker_json(const Breaker& breaker);
+Json denial_json(const Denial& denial);
+Json holder_json(const Lease& lease);
+
+/// Events for watchers.
+std::string denial_event_json(const Denial& denial);
+/// @param event "registration", "registration_ended", "lease", "lease_ended"
+std::string lease_event_json(const char* event, const Lease& lease);
+/// Denials whose events found the kernel's buffer full: refused all the same.
+std::string denials_lost_event_json(std::uint64_t count);
+
+}  // namespace hf

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "daemon/listener.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+
+namespace hf {
+namespace {
+
+constexpr int kBacklog = 1024;
+
+Status make_folder(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos || slash == 0) return {};
+  const auto folder = path.substr(0, slash);
+  if (::mkdir(folder.c_str(), 0755) && errno != EEXIST) return sys_error(errno, "mkdir", folder, "Make the folder, or give another path: --socket PATH");
+  return {};
+}
+
+tl::unexpected<Error> in_use(const std::string& path) {
+  return fail(EADDRINUSE, fmt::format("socket in use: another holdfastd answers on {}", path), "Stop it first (systemctl stop holdfastd), or give another path: --socket PATH");
+}
+
+Result<sockaddr_un> address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) return fail(ENAMETOOLONG, fmt::format("a socket's path has 1 to {} bytes: {}", sizeof(address.sun_path) - 1, path));
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+Result<Fd> take_lock(const std::string& path) {
+  const auto name = path + ".lock";
+  Fd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return sys_error(errno, "open", name, "Run holdfastd as root.");
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB)) return errno == EWOULDBLOCK ? Result<Fd>(in_use(path)) : Result<Fd>(sys_error(errno, "flock", name));
+  return lock;
+}
+
+/// Removes what a daemon that was killed left behind.
+Status remove_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status)) return errno == ENOENT ? Status{} : Status(sys_error(errno, "stat", path));
+  if (!S_ISSOCK(status.st_mode)) return fail(EEXIST, fmt::format("{} exists and is not a socket", path), "Remove it, or give another path: --socket PATH");
+  Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) || errno == EAGAIN) return in_use(path);
+  if (::unlink(path.c_str())) return sys_error(errno, "unlink", path);
+  return {};
+}
+
+}  // namespace
+
+Result<Listener> listen_at(const std::string& path) {
+  HF_TRY_ASSIGN(const auto address, address_of(path));
+  HF_TRY(make_folder(path));
+  HF_TRY_ASSIGN(auto lock, take_lock(path));
+  HF_TRY(remove_stale(path, address));
+  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket) return sys_error(errno, "socket", path);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address))) return sys_error(errno, "bind", path);
+  // Anyone may connect: what they may do is decided by who they are (SO_PEERCRED) and by the descriptors that they bring.
+  if (::chmod(path.c_str(), 0666)) return sys_error(errno, "chmod", path);
+  if (::listen(socket.get(), kBacklog)) return sys_error(errno, "listen", path);
+  return Listener{std::move(socket), std::move(lock)};
+}
+
+Result<Peer> peer_of(int socket, const ProcessTable& processes) {
+  ucred credentials{};
+  socklen_t length = sizeof(credentials);
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length)) return sys_error(errno, "getsockopt(SO_PEERCRED)", "a connection");
+  const auto start = processes.start_ns(credentials.pid);
+  if (!start) return fail(ESRCH, fmt::format("process {} is gone", credentials.pid));
+  auto comm = processes.text(credentials.pid, "comm").value_or(std::string());
+  if (!comm.empty() && comm.back() == '\n') comm.pop_back();
+  return Peer{.pid = credentials.pid, .start_ns = *start, .uid = credentials.uid, .gid = credentials.gid, .comm = std::move(comm)};
+}
+
+}  // namespace hf

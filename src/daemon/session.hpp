@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// One connection: reads requests one at a time, answers them, and tells of events. Ends with its socket, and its leases with it.
+#pragma once
+
+#include <asio/awaitable.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
+#include <memory>
+
+#include "daemon/acquire.hpp"
+#include "daemon/core.hpp"
+#include "daemon/frame.hpp"
+#include "daemon/outbox.hpp"
+#include "daemon/queries.hpp"
+
+namespace hf {
+
+/// What a session uses of the rest; all of it outlives every session.
+struct SessionContext {
+  Core& core;
+  Pools& pools;
+  const ServerFacts& server;
+};
+
+class Session final : public LeaseOwner, public std::enable_shared_from_this<Session> {
+ public:
+  using Socket = asio::local::stream_protocol::socket;
+  static constexpr int kHelloTimeoutS = 10;
+
+  Session(SessionContext context, Socket socket, Peer peer);
+
+  /// Until the connection ends; then its leases have ended too.
+  asio::awaitable<void> run();
+  /// Ends the connection from this side, after what waits has been sent as far as the socket takes it.
+  void close();
+
+  void lease_denied(LeaseId lease, const Denial& denial) override;
+  void lease_ended(LeaseId lease) override;
+  void announce(const Announcement& announcement);
+
+  bool watches() const { return watches_; }
+  const Peer& peer() const { return peer_; }
+  /// For tests and bounds: bytes that wait to be sent.
+  std::size_t waiting_bytes() const { return outbox_.bytes(); }
+
+ private:
+  asio::awaitable<Result<bool>> next_frame(Frame& frame);
+  asio::awaitable<void> handle(Frame frame);
+  asio::awaitable<void> handle_acquire(Frame frame);
+  asio::awaitable<void> drained();
+  Status hello(const Frame& frame);
+  Status subscribe(const Frame& frame);
+  Status release(const Frame& frame);
+  Status reclaim(const Frame& frame);
+  void query(const Frame& frame);
+
+  void answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {});
+  void answer(std::uint64_t cookie, const Status& status);
+  void refuse(std::uint64_t cookie, const Error& error);
+  void flush();
+
+  SessionContext context_;
+  Socket socket_;
+  Peer peer_;
+  asio::steady_timer hello_timer_;
+  asio::steady_timer drained_;  ///< never expires: cancelled when the outbox has room again
+  FrameReader reader_;
+  Outbox outbox_;
+  bool greeted_ = false;
+  bool own_events_ = false;
+  bool watches_ = false;
+  bool sending_ = false;  ///< a wait for the socket to take more is under way
+  bool closed_ = false;
+};
+
+}  // namespace hf
