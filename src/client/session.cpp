@@ -121,7 +121,7 @@ int Session::call(Lock& lock, Purpose purpose, std::uint32_t kind, std::string_v
     if (const int error = open_channel()) {
       if (error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EACCES) return fail(-error, "cannot reconnect to holdfastd: " + words(-error));
       if (Clock::now() >= until)
-        return fail(ENOTCONN, "holdfastd went away and did not come back in time\nLeases stand meanwhile. Next: systemctl start holdfastd");
+        return fail(ENOTCONN, "holdfastd went away and did not come back in time\n  Leases stand meanwhile. Next: systemctl start holdfastd");
       changed_.wait_until(lock, std::min(until, retry_at_));
       continue;
     }
@@ -185,7 +185,7 @@ int Session::acquire(int fd, const hf_range* ranges, std::size_t count, std::uin
   if (!ranges && count) return fail(EINVAL, "a count of ranges without ranges");
   if (flags & ~HF_ACQUIRE_SETTLE) return fail(EINVAL, "unknown flags");
   if (label.size() > HF_LABEL_MAX) return fail(EINVAL, "a label may have " + std::to_string(HF_LABEL_MAX) + " bytes");
-  if (subscription_ & HF_WIRE_SUBSCRIBE_ALL) return fail(EBUSY, "a session that watches can't hold leases\nUse another session.");
+  if (subscription_ & HF_WIRE_SUBSCRIBE_ALL) return fail(EBUSY, "a session that watches can't hold leases\n  Use another session.");
 
   hf_wire_acquire head{};
   head.flags = flags & HF_ACQUIRE_SETTLE ? HF_WIRE_ACQUIRE_SETTLE : 0;
@@ -241,7 +241,7 @@ int Session::query(std::string_view request, int fd, std::string& json) {
 int Session::watch() {
   Lock lock(mutex_);
   if (subscription_ & HF_WIRE_SUBSCRIBE_ALL) return 0;
-  if (subscription_) return fail(EBUSY, "a session that holds leases can't watch\nUse another session.");
+  if (subscription_) return fail(EBUSY, "a session that holds leases can't watch\n  Use another session.");
   Call result;
   const hf_wire_subscribe everything{HF_WIRE_SUBSCRIBE_ALL, 0};
   // Events may arrive together with the reply: they must be known for JSON by then.

@@ -1,0 +1,44 @@
+# bash completion for holdfast(1)
+_holdfast() {
+  local cur prev verb='' sub='' word i
+  cur=${COMP_WORDS[COMP_CWORD]}
+  prev=${COMP_WORDS[COMP_CWORD-1]}
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    if [[ $verb = hold && $word = -- ]]; then
+      # From here on it is the other program's command line.
+      if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
+      return
+    fi
+    case $word in
+      --socket|--range|--label) ((i++)) ;;
+      -*) ;;
+      *) if [[ -z $verb ]]; then verb=$word; elif [[ -z $sub ]]; then sub=$word; fi ;;
+    esac
+  done
+  case $prev in
+    --socket) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --range|--label) return ;;
+  esac
+  local words
+  case $verb in
+    '') words='status leases registrations watch hold why gate --socket --version --help' ;;
+    status|leases|registrations) words='--json --help' ;;
+    watch) words='--denials --json --help' ;;
+    hold) words='--range --settle --label --json --help --' ;;
+    why) words='--json --help' ;;
+    gate)
+      case $sub in
+        '') words='status detach --help' ;;
+        status) words='--json --help' ;;
+        detach) words='--yes --json --help' ;;
+      esac ;;
+  esac
+  if [[ $verb = hold || $verb = why ]] && [[ $cur != -* ]]; then
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+  else
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+  fi
+}
+complete -F _holdfast holdfast

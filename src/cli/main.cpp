@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// holdfast: the command line. Reads it, picks the verb, turns failures into messages and exit statuses.
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "cli/cli.hpp"
+#include "cli/suggest.hpp"
+#include "holdfast/holdfast.h"
+
+namespace hf::cli {
+
+void add_json(CLI::App& verb, Cli& cli) { verb.add_flag("--json", cli.json, "Print JSON"); }
+
+int exit_status(int code) {
+  switch (code) {
+    case EINVAL:
+    case E2BIG:
+      return kUsage;
+    case ENOTCONN:
+    case ECONNREFUSED:
+      return kNoDaemon;
+    case EACCES:
+    case EPERM:
+      return kNotPermitted;
+    case EOPNOTSUPP:
+    case ENOSYS:
+    case EPROTO:
+    case ESTALE:
+      return kUnsupported;
+    default:
+      return kFailed;
+  }
+}
+
+int complain(const Error& error) {
+  std::fprintf(stderr, "holdfast: %s\n", error.text().c_str());
+  return exit_status(error.code);
+}
+
+namespace {
+
+/// CLI11's, in our words.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() {
+    label("SUBCOMMAND", "VERB");
+    label("SUBCOMMANDS", "VERBS");
+    label("Subcommands", "Verbs");
+    label("OPTIONS", "OPTION...");
+    label("REQUIRED", "");
+    column_width(24);
+  }
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string usage = CLI::Formatter::make_usage(app, name);
+    if (app->get_name() == "hold") {
+      while (!usage.empty() && usage.back() == '\n') usage.pop_back();
+      usage += " [-- COMMAND...]\n";
+    }
+    return usage;
+  }
+};
+
+constexpr const char* kFooter = R"(Examples:
+  holdfast status                            is it running, what does it hold
+  holdfast hold /dev/shm/cache               hold a file's layout until ^C
+  holdfast hold pool --range 0:1G -- ./job   ... while a command runs
+  holdfast why /dev/shm/cache                who holds it, what is refused, who tried
+  holdfast watch                             every refusal as it happens
+
+Exit status: 0 done, 1 failed or refused, 2 usage, 3 holdfastd isn't running,
+4 not permitted, 5 not supported here. See holdfast(1).)";
+
+int usage_error(const std::string& message, const std::string& next) {
+  std::fprintf(stderr, "holdfast: %s\n  Next: %s\n", message.c_str(), next.c_str());
+  return kUsage;
+}
+
+/// The first word that is no option: what stands where the verb belongs.
+std::string first_word(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i] == "--socket") {
+      ++i;
+    } else if (arguments[i].empty() || arguments[i][0] != '-') {
+      return arguments[i];
+    }
+  }
+  return {};
+}
+
+int run(std::vector<std::string> arguments) {
+  Cli cli;
+  CLI::App app{"Holdfast keeps RDMA-registered files where they are.", "holdfast"};
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_version_flag("--version", std::string("holdfast ") + hf_version(), "Print the version");
+  app.set_help_flag("-h,--help", "Print this help; after a verb, the verb's");
+  app.add_option("--socket", cli.socket, "holdfastd's socket; else $HOLDFAST_SOCKET, else /run/holdfast/holdfast.sock")->type_name("PATH");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.footer(kFooter);
+  add_status(app, cli);
+  add_leases(app, cli);
+  add_registrations(app, cli);
+  add_watch(app, cli);
+  add_hold(app, cli);
+  add_why(app, cli);
+  add_gate(app, cli);
+
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
+  const std::string word = first_word(arguments);
+  if (!word.empty() && std::find(verbs.begin(), verbs.end(), word) == verbs.end()) {
+    const std::string near = nearest(word, verbs);
+    return usage_error("there is no verb \"" + word + "\"" + (near.empty() ? "" : "; did you mean \"" + near + "\"?"), "holdfast --help lists the verbs");
+  }
+  if (word == "hold") {
+    // What comes after "--" is another program's: its options are not ours to read.
+    const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
+    if (dashes != arguments.end()) {
+      cli.command.assign(dashes + 1, arguments.end());
+      arguments.erase(dashes, arguments.end());
+      if (cli.command.empty()) return usage_error("there is no COMMAND after --", "holdfast hold --help");
+    }
+  }
+
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    app.parse(arguments);
+  } catch (const CLI::Success& wanted) {
+    return app.exit(wanted);
+  } catch (const CLI::ParseError& error) {
+    if (word.empty()) return usage_error("what is to be done? There is no verb", "holdfast --help lists the verbs");
+    return usage_error(error.what(), "holdfast " + word + " --help");
+  }
+  const int status = cli.run();
+  // A reader that has gone (`holdfast leases | head`) is no failure; a full disk is.
+  if (std::fflush(stdout) != 0 && errno != EPIPE && status == kOk) return complain({errno, "cannot write to standard output", {}});
+  return status;
+}
+
+}  // namespace
+}  // namespace hf::cli
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    return hf::cli::run({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "holdfast: %s\n", error.what());
+    return hf::cli::kFailed;
+  }
+}
