@@ -189,7 +189,8 @@ struct hf_lifecycle_event {
 	struct hf_lease record; /* for HF_EVENT_RELEASED: as it was */
 };
 
-#define HF_PATH_LEN 256
+#define HF_NAME_LEN 256 /* NAME_MAX and a NUL */
+#define HF_PATH_LEN 512 /* at least one whole name; further ones while they surely fit */
 #define HF_ARGV_LEN 256
 #define HF_STACK_DEPTH 32
 #define HF_ANCESTORS 8
@@ -265,22 +266,48 @@ struct hf_meta {
 	char version[32];   /* of the Holdfast that armed the gate */
 };
 
-/** Requests to the BPF programs that the daemon runs (BPF_PROG_RUN of type syscall): one writer's code for observer and daemon. */
+/** Requests to the BPF programs that the daemon runs (BPF_PROG_RUN of a syscall program, the request in the map hf_request): one writer's code for observer and daemon. */
 enum hf_call_op {
 	HF_CALL_LEASE_BEGIN = 1, /* new id and record; in: record. out: id */
 	HF_CALL_LEASE_PART = 2,	 /* add a part: in: id, part, holder; out: slot, reasons */
 	HF_CALL_LEASE_COMMIT = 3, /* in: id, state, reasons */
 	HF_CALL_LEASE_END = 4,	 /* in: id */
 	HF_CALL_SWEEP = 5,	 /* in: part.file: drop the file's entry if it is empty */
+	HF_CALL_RACED = 6,	 /* in: part: is a break that overlaps it under way? out: raced */
 };
 struct hf_call {
 	__u32 op;
 	__s32 result; /* 0 or negative errno */
 	__u64 id;
-	__u32 raced; /* 1: a break that overlaps the part is under way; ask again */
-	__u32 pad;
+	__u32 raced; /* out, LEASE_PART: 1 = a break that overlaps the part may be under way; ask with HF_CALL_RACED until it is not */
+	__u32 page_shift; /* in, LEASE_PART: of the pages that back the file */
 	struct hf_lease record;
 	struct hf_part part;
+};
+
+/** What the gate reads on its fast path: the array map hf_fast, one element. */
+#define HF_FILTER_SIZE 65536u
+struct hf_fast {
+	__u64 flights; /* range-touching operations under way, about (a missed return hook leaves one too many): return hooks cost one load when 0 */
+	__u64 passed;  /* range-touching operations that ran to their end */
+	__u32 filter[HF_FILTER_SIZE]; /* leased slots by a hash of device and inode: 0 = the file surely has none */
+};
+
+/** A kernel function through which file_permission is reached by an operation that moves blocks; its bytes, from /proc/kallsyms. */
+struct hf_span {
+	__u64 first;
+	__u64 end;
+	__u32 op; /* enum hf_op: what the stack says where the hint is missing */
+	__u32 pad;
+};
+#define HF_SPANS 7
+
+/** What the daemon tells the BPF programs: the array map hf_control, one element. */
+struct hf_control {
+	__u32 daemon_tgid;	  /* who may ask HF_IOCTL_FACTS */
+	__u32 device_name_offset; /* offsetof(struct ib_device, name) from ib_core's BTF; 0 while ib_core is not loaded */
+	__u32 adders;		  /* lease calls that are taking a slot now */
+	__u32 sweeping;		  /* an empty file entry is being dropped: adders wait, bounded */
 };
 
 /** What the gate knows of an open file, asked for through the ioctl HF_IOCTL_FACTS by the daemon: the map hf_facts, one element. */
@@ -310,9 +337,10 @@ HF_ASSERT_SIZE(struct hf_lease, 128);
 HF_ASSERT_SIZE(struct hf_part_key, 16);
 HF_ASSERT_SIZE(struct hf_part, 56);
 HF_ASSERT_SIZE(struct hf_lifecycle_event, 152);
-HF_ASSERT_SIZE(struct hf_denial, 1712);
+HF_ASSERT_SIZE(struct hf_denial, 2480);
 HF_ASSERT_SIZE(struct hf_meta, 112);
 HF_ASSERT_SIZE(struct hf_call, 208);
 HF_ASSERT_SIZE(struct hf_facts, 48);
+HF_ASSERT_SIZE(struct hf_control, 16);
 
 #endif

@@ -76,11 +76,15 @@ class Gate {
 
   bool took_over() const;              ///< pins of an earlier daemon were found and kept
   Result<hf_meta> meta() const;
+  /// Tells the observer where struct ib_device has its name, once ib_core is loaded; cheap to call again.
+  void learn_device_names();
   Result<hf_facts> facts(int fd) const;  ///< the gate's own view of an open file (not O_PATH)
 
   /// Lease calls; each runs the same BPF code as the observer.
   Result<std::uint64_t> lease_begin(const hf_lease& record);
   Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift);
+  /// Is a break that was let through earlier still under way on these bytes? Ask until it is not, where lease_part() said so.
+  Result<bool> raced(const hf_part& part) const;
   Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons);
   Status lease_end(std::uint64_t lease);
   /// Drops the map entries of files without leases. @return how many went; 0 where the observer was busy: try again later.

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the daemon asks of the kernel side, by BPF_PROG_RUN: leases that are not registrations, and sweeping. One request, one answer: struct hf_call. */
+#ifndef HF_CALLS_BPF_H
+#define HF_CALLS_BPF_H
+
+static __noinline int call_begin(struct hf_lease *record)
+{
+	if (!record)
+		return -EINVAL;
+	record->id = new_id();
+	record->parts = 0;
+	return bpf_map_update_elem(&hf_leases, &record->id, record, BPF_NOEXIST);
+}
+
+static __noinline int call_part(__u64 id, struct hf_part *part, __u32 holder, __u32 page_shift)
+{
+	struct hf_control *c = control();
+	struct hf_lease *record;
+	struct hf_part_key key = {.lease = id};
+	int error;
+
+	record = bpf_map_lookup_elem(&hf_leases, &id);
+	if (!part || !record)
+		return -ENOENT;
+	if (record->parts >= HF_PARTS_MAX)
+		return -EAGAIN;
+	if (!adder_enter(c))
+		return -EBUSY;
+	part->reasons = 0;
+	error = slot_take(part, holder, page_shift);
+	adder_leave(c);
+	if (error)
+		return error;
+	key.index = record->parts;
+	error = bpf_map_update_elem(&hf_parts, &key, part, BPF_ANY);
+	if (error) {
+		slot_give_back(part);
+		return error;
+	}
+	record->parts++;
+	return 0;
+}
+
+struct sweep {
+	struct hf_file_key key;
+	__u32 used;
+	__u32 pad;
+};
+
+static long sweep_chunk(__u32 index, struct sweep *sweep)
+{
+	struct hf_chunk_key key = {.file = sweep->key, .index = index};
+
+	bpf_map_delete_elem(&hf_chunks, &key);
+	return 0;
+}
+
+static long sweep_slot(__u32 index, struct sweep *sweep)
+{
+	struct hf_slot *slot = slot_at(&sweep->key, index);
+
+	if (slot && slot->state)
+		sweep->used = 1;
+	return sweep->used;
+}
+
+static __noinline int call_sweep(struct hf_file_key *file)
+{
+	struct hf_control *c = control();
+	int error = 0;
+
+	if (!c || !file)
+		return -EINVAL;
+	struct sweep sweep = {.key = *file};
+
+	if (__sync_val_compare_and_swap(&c->sweeping, 0, 1))
+		return -EBUSY;
+	/* Adders that come now wait; one that is in already has us stop. */
+	if (__sync_fetch_and_add(&c->adders, 0)) {
+		error = -EBUSY;
+	} else {
+		bpf_loop(HF_SLOTS, sweep_slot, &sweep, 0);
+		if (sweep.used) {
+			error = -EBUSY;
+		} else {
+			bpf_loop(HF_CHUNKS, sweep_chunk, &sweep, 0);
+			bpf_map_delete_elem(&hf_files, &sweep.key);
+		}
+	}
+	__sync_lock_test_and_set(&c->sweeping, 0);
+	return error;
+}
+
+/* The request stands in the map hf_request, which only the one daemon writes: a pointer into a map may go to helpers, one into a context may not. */
+SEC("syscall")
+int hf_call(void *ctx)
+{
+	__u32 zero = 0;
+	struct hf_call *call = bpf_map_lookup_elem(&hf_request, &zero);
+	struct hf_lease *known;
+	__u64 id;
+	int result = -EINVAL;
+
+	if (!call)
+		return 0;
+	id = call->id;
+	call->raced = 0;
+	switch (call->op) {
+	case HF_CALL_LEASE_BEGIN:
+		result = call_begin(&call->record);
+		call->id = call->record.id;
+		break;
+	case HF_CALL_LEASE_PART:
+		result = call_part(id, &call->part, call->record.tgid, call->page_shift);
+		call->raced = under_way(&call->part, ~0ull);
+		break;
+	case HF_CALL_LEASE_COMMIT:
+		known = bpf_map_lookup_elem(&hf_leases, &id);
+		if (known) {
+			known->state = call->record.state;
+			known->reasons = call->record.reasons;
+			result = 0;
+		} else {
+			result = -ENOENT;
+		}
+		break;
+	case HF_CALL_LEASE_END:
+		result = lease_end(id, false);
+		break;
+	case HF_CALL_SWEEP:
+		result = call_sweep(&call->part.file);
+		break;
+	case HF_CALL_RACED:
+		call->raced = under_way(&call->part, ~0ull);
+		result = 0;
+		break;
+	}
+	call->result = result;
+	return 0;
+}
+
+#endif

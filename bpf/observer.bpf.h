@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The observer: sees every RDMA registration over a shared file mapping, whoever makes it, and gives it its lease before the pin begins.
+ *
+ * Probes (kprobe events, made by the loader so that they wait for modules and let them go again; see src/kernel/observer_probes.cpp):
+ *   entry and return of ib_umem_get (__ib_umem_get_va where ib_umem_get_desc took its place) and of ib_umem_odp_get: (device, address, size, access)
+ *   return of ib_umem_odp_alloc_implicit; entry of ib_umem_release and ib_umem_odp_release
+ *
+ * A break that the gate let pass just before the lease stood may still be running when the pages are pinned, and takes them from the file. So the lease
+ * stands at entry, and at return the registration counts as protected only if no such break can have run: otherwise it is reported as raced.
+ *
+ * Which way it fails: towards telling. A registration whose mappings can't be looked at (the address space's lock is taken) is looked at again at the
+ * return, and then left to the daemon, with its reason in the record.
+ */
+#ifndef HF_OBSERVER_BPF_H
+#define HF_OBSERVER_BPF_H
+
+#define WALK_MAPPINGS 1024 /* mappings of one registration that are looked at, file-backed or not */
+
+#define SAME_CALL_NS 100000 /* two programs on one probe run one after the other */
+
+#define IB_ACCESS_WRITABLE 0x17u /* LOCAL_WRITE | REMOTE_WRITE | REMOTE_ATOMIC | MW_BIND: ib_access_writable() */
+
+/* ---- is a break under way on these bytes? ---- */
+
+struct overlap_look {
+	struct hf_file_key file;
+	__u64 first;
+	__u64 end;
+	__u64 before_ns; /* only operations that began before */
+	__u32 found;
+	__u32 pad;
+};
+
+static long overlap_step(void *map, const struct hf_flight_key *key, struct hf_flight *flight, struct overlap_look *look)
+{
+	if (flight->file.inode != look->file.inode || flight->file.device != look->file.device || flight->file.generation != look->file.generation)
+		return 0;
+	if (flight->start_ns > look->before_ns || !hf_overlap(flight->first, flight->end, look->first, look->end))
+		return 0;
+	look->found = 1;
+	return 1;
+}
+
+static __noinline int under_way(const struct hf_part *part, __u64 before_ns)
+{
+	if (!part || !flights())
+		return 0;
+	struct overlap_look look = {.file = part->file, .first = part->first, .end = part->end, .before_ns = before_ns};
+
+	bpf_for_each_map_elem(&hf_flights, overlap_step, &look, 0);
+	return look.found;
+}
+
+/* ---- leases ---- */
+
+static __always_inline __u64 new_id(void)
+{
+	struct hf_meta *m = meta();
+
+	return m ? __sync_fetch_and_add(&m->next_id, 1) + 1 : 0;
+}
+
+static long end_part(__u32 index, __u64 *lease)
+{
+	struct hf_part_key key = {.lease = *lease, .index = index};
+	struct hf_part *part = bpf_map_lookup_elem(&hf_parts, &key);
+
+	if (!part)
+		return 0;
+	slot_give_back(part);
+	bpf_map_delete_elem(&hf_parts, &key);
+	return 0;
+}
+
+static __always_inline void tell(__u32 kind, __u64 lease, const struct hf_lease *record)
+{
+	struct hf_lifecycle_event *event = bpf_ringbuf_reserve(&hf_lifecycle, sizeof(*event), 0);
+
+	if (!event) {
+		COUNT(lifecycle_lost, 1);
+		return;
+	}
+	event->kind = kind;
+	event->tgid = bpf_get_current_pid_tgid() >> 32;
+	event->lease = lease;
+	event->time_ns = bpf_ktime_get_boot_ns();
+	if (record)
+		event->record = *record;
+	else
+		__builtin_memset(&event->record, 0, sizeof(event->record));
+	bpf_ringbuf_submit(event, 0);
+}
+
+/* Gives all slots of a lease back and forgets it. @return 0 or -ENOENT */
+static __noinline int lease_end(__u64 id, bool silent)
+{
+	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
+	__u64 umem;
+
+	if (!record)
+		return -ENOENT;
+	bpf_loop(record->parts < HF_PARTS_MAX ? record->parts : HF_PARTS_MAX, end_part, &id, 0);
+	umem = record->umem;
+	if (umem)
+		bpf_map_delete_elem(&hf_umems, &umem);
+	if (!silent)
+		tell(HF_EVENT_RELEASED, id, record);
+	bpf_map_delete_elem(&hf_leases, &id);
+	return 0;
+}
+
+/* ---- the mappings under a registration ---- */
+
+struct walk {
+	__u64 at;  /* next address to look at */
+	__u64 end;
+	__u64 lease;
+	__u32 parts;
+	__u32 reasons;
+	__u32 suspect;
+	__u32 tgid;
+	__u32 leased; /* file-backed parts that hold a slot */
+	__u32 observe_only;
+	/* what the callback saw of the mapping at `at` */
+	__u64 vma_end;
+	__u32 is_file;
+	__u32 writer;
+	__u32 page_shift;
+	__u32 pad;
+	struct hf_part part;
+};
+
+static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma, struct walk *walk)
+{
+	struct file *file = vma->vm_file;
+	struct inode *inode;
+	__u64 first, end;
+
+	walk->vma_end = vma->vm_end;
+	walk->is_file = 0;
+	/* A private mapping is pinned as copies of its own (GUP breaks copy-on-write before a long-term pin): not the file's pages. */
+	if (!file || !(vma->vm_flags & VM_MAYSHARE))
+		return 0;
+	inode = file->f_inode;
+	if ((inode->i_mode & S_IFMT) != S_IFREG)
+		return 0;
+	first = walk->at > vma->vm_start ? walk->at : vma->vm_start;
+	end = walk->end < vma->vm_end ? walk->end : vma->vm_end;
+	walk->is_file = 1;
+	/* mmap() clears VM_SHARED where the descriptor was not open for writing. */
+	walk->writer = !!(vma->vm_flags & VM_SHARED);
+	walk->page_shift = inode->i_sb->s_blocksize_bits;
+	key_of(inode, &walk->part.file);
+	walk->part.address = first;
+	walk->part.first = ((__u64)vma->vm_pgoff << 12) + (first - vma->vm_start);
+	walk->part.end = walk->part.first + (end - first);
+	walk->part.magic = inode->i_sb->s_magic;
+	walk->part.flags = inode->i_flags & S_DAX ? HF_PART_DAX : 0;
+	return 0;
+}
+
+/* Adds the part that look_at_mapping() left. */
+static __noinline int add_part(struct walk *walk)
+{
+	struct hf_control *c = control();
+	struct hf_part_key key = {};
+
+	if (!walk)
+		return 0;
+	if (walk->parts >= HF_PARTS_MAX) {
+		walk->reasons |= HF_REASON_TOO_MANY_PARTS;
+		return 0;
+	}
+	if (!walk->lease)
+		walk->lease = new_id();
+	walk->part.slot = HF_NO_SLOT;
+	walk->part.reasons = 0;
+	if (!supported_magic(walk->part.magic)) {
+		walk->part.reasons |= HF_REASON_FILESYSTEM;
+	} else if (walk->observe_only) {
+		walk->part.reasons |= HF_REASON_READ_ONLY;
+	} else if (!walk->writer) {
+		walk->part.reasons |= HF_REASON_NOT_WRITER;
+	} else if (!adder_enter(c)) {
+		walk->part.reasons |= HF_REASON_VMA_BUSY;
+	} else {
+		if (!slot_take(&walk->part, walk->tgid, walk->page_shift)) {
+			walk->leased++;
+			if (under_way(&walk->part, ~0ull))
+				walk->suspect = 1;
+		}
+		adder_leave(c);
+	}
+	walk->reasons |= walk->part.reasons;
+	key.lease = walk->lease;
+	key.index = walk->parts++;
+	if (bpf_map_update_elem(&hf_parts, &key, &walk->part, BPF_ANY)) {
+		slot_give_back(&walk->part);
+		walk->parts--;
+		walk->reasons |= HF_REASON_NO_ROOM;
+	}
+	return 0;
+}
+
+static long walk_step(__u32 index, struct walk *walk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	long error;
+
+	if (walk->at >= walk->end)
+		return 1;
+	error = bpf_find_vma(task, walk->at, look_at_mapping, walk, 0);
+	if (error) {
+		/* Nothing mapped there: the pin fails, or faults as ODP. Anything else is the lock. */
+		if (error != -ENOENT)
+			walk->reasons |= HF_REASON_VMA_BUSY;
+		return 1;
+	}
+	if (walk->is_file)
+		add_part(walk);
+	if (walk->vma_end <= walk->at)
+		return 1;
+	walk->at = walk->vma_end;
+	return 0;
+}
+
+/* ---- records ---- */
+
+static __noinline int record_fill(struct hf_lease *record, const struct hf_pinning *pinning)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct hf_control *c = control();
+	__u64 ids = bpf_get_current_pid_tgid();
+
+	if (!record || !pinning)
+		return 0;
+	record->address = pinning->address;
+	record->length_bytes = pinning->length_bytes;
+	record->since_ns = pinning->start_ns;
+	record->holder_start = BPF_CORE_READ(task, group_leader, start_boottime);
+	record->tgid = ids >> 32;
+	record->tid = (__u32)ids;
+	record->uid = BPF_CORE_READ(task, cred, uid.val);
+	record->gid = BPF_CORE_READ(task, cred, gid.val);
+	record->access = pinning->access;
+	record->kind = HF_LEASE_REGISTRATION;
+	record->state = HF_STATE_PINNING;
+	record->odp = pinning->odp;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	if (c && c->device_name_offset && pinning->device)
+		bpf_probe_read_kernel_str(record->device, sizeof(record->device), (void *)pinning->device + c->device_name_offset);
+	return 0;
+}
+
+/* @return the record of a new id, all zeroes; NULL where the map is full */
+static __always_inline struct hf_lease *record_new(__u64 id)
+{
+	static const struct hf_lease none;
+
+	if (bpf_map_update_elem(&hf_leases, &id, &none, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&hf_leases, &id);
+}
+
+static __noinline int walk_and_record(struct hf_pinning *pinning)
+{
+	struct walk walk = {};
+	struct hf_lease *record;
+
+	if (!pinning)
+		return 0;
+	walk.at = pinning->address;
+	walk.end = pinning->address + pinning->length_bytes;
+	walk.tgid = bpf_get_current_pid_tgid() >> 32;
+	walk.observe_only = !(pinning->access & IB_ACCESS_WRITABLE);
+	if (walk.end <= walk.at)
+		return 0;
+	bpf_loop(WALK_MAPPINGS, walk_step, &walk, 0);
+	if (walk.at < walk.end && walk.parts && !(walk.reasons & HF_REASON_VMA_BUSY))
+		walk.reasons |= HF_REASON_TOO_MANY_PARTS;
+	pinning->lease = walk.lease;
+	pinning->reasons = walk.reasons;
+	pinning->suspect |= walk.suspect;
+	if (!walk.lease)
+		return 0;
+	record = record_new(walk.lease);
+	if (record) {
+		record->id = walk.lease;
+		record->parts = walk.parts;
+		record->reasons = walk.reasons;
+		record_fill(record, pinning);
+		return 0;
+	}
+	/* Without a record nobody could end it: give the slots back, count it, and have the daemon look. */
+	bpf_loop(walk.parts < HF_PARTS_MAX ? walk.parts : HF_PARTS_MAX, end_part, &walk.lease, 0);
+	pinning->lease = 0;
+	COUNT(unprotected, 1);
+	tell(HF_EVENT_INCOMPLETE, walk.lease, NULL);
+	return 0;
+}
+
+/* ---- entry and return of the pinning call ---- */
+
+static __always_inline int pin_entry(__u64 device, __u64 address, __u64 length, __u32 access, __u32 odp)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct hf_pinning pinning = {
+		.device = device,
+		.address = address,
+		.length_bytes = length,
+		.access = access,
+		.odp = odp,
+		.start_ns = bpf_ktime_get_boot_ns(),
+		.passed = passed_total(),
+	};
+	struct hf_pinning *missed = bpf_map_lookup_elem(&hf_pinnings, &thread);
+
+	/* While programs are replaced, the old and the new ones see the same call: the first has done it. */
+	if (missed && missed->device == device && missed->address == address && missed->length_bytes == length && missed->odp == odp &&
+	    pinning.start_ns - missed->start_ns < SAME_CALL_NS)
+		return 0;
+	if (missed && missed->lease) {
+		/* This thread's last call never returned as far as we saw: its lease stays, without an end that we could see. */
+		struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &missed->lease);
+
+		if (record)
+			record->reasons |= HF_REASON_MISSED_RETURN;
+	}
+	COUNT(registrations, 1);
+	walk_and_record(&pinning);
+	if (!pinning.lease && !pinning.reasons) {
+		if (missed)
+			bpf_map_delete_elem(&hf_pinnings, &thread);
+		return 0;
+	}
+	bpf_map_update_elem(&hf_pinnings, &thread, &pinning, BPF_ANY);
+	return 0;
+}
+
+struct raced_look {
+	__u64 lease;
+	__u64 before_ns;
+	__u32 found;
+	__u32 pad;
+};
+
+static long raced_step(__u32 index, struct raced_look *look)
+{
+	struct hf_part_key key = {.lease = look->lease, .index = index};
+	struct hf_part *part = bpf_map_lookup_elem(&hf_parts, &key);
+
+	if (part && part->slot != HF_NO_SLOT && under_way(part, look->before_ns))
+		look->found = 1;
+	return look->found;
+}
+
+/* @return true where a break may have taken pages between the decision to let it pass and the pin */
+static __noinline int raced(const struct hf_pinning *pinning, __u32 parts)
+{
+	if (!pinning || !pinning->suspect || pinning->odp)
+		return 0;
+	/* One that was under way at entry has ended since, or is still there. Those that began later met the lease. */
+	if (passed_total() != pinning->passed)
+		return 1;
+	struct raced_look look = {.lease = pinning->lease, .before_ns = pinning->start_ns};
+
+	bpf_loop(parts < HF_PARTS_MAX ? parts : HF_PARTS_MAX, raced_step, &look, 0);
+	return look.found;
+}
+
+/* The second look, where the first found the address space locked. The lease comes after the pin then: only protected if no break ran in between. */
+static __always_inline void look_again(struct hf_pinning *pinning)
+{
+	__u64 passed = pinning->passed;
+
+	if (pinning->lease)
+		lease_end(pinning->lease, true);
+	pinning->lease = 0;
+	walk_and_record(pinning);
+	if (pinning->lease && !pinning->odp && (pinning->suspect || passed_total() != passed || flights()))
+		pinning->reasons |= HF_REASON_LATE;
+}
+
+static __always_inline int pin_return(__u64 umem)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct hf_pinning *entry = bpf_map_lookup_elem(&hf_pinnings, &thread);
+	struct hf_pinning pinning;
+	struct hf_lease *record;
+	__u32 reasons;
+
+	if (!entry)
+		return 0;
+	pinning = *entry;
+	bpf_map_delete_elem(&hf_pinnings, &thread);
+	if (umem >= (__u64)-MAX_ERRNO || !umem) {
+		lease_end(pinning.lease, true);
+		return 0;
+	}
+	if (pinning.reasons & HF_REASON_VMA_BUSY)
+		look_again(&pinning);
+	if (!pinning.lease && (pinning.reasons & HF_REASON_VMA_BUSY)) {
+		/* Nothing is known of its mappings: a record without parts, for the daemon to complete. */
+		pinning.lease = new_id();
+		record = record_new(pinning.lease);
+		if (record) {
+			record->id = pinning.lease;
+			record_fill(record, &pinning);
+		}
+	}
+	record = bpf_map_lookup_elem(&hf_leases, &pinning.lease);
+	if (!record)
+		return 0;
+	reasons = pinning.reasons;
+	if (raced(&pinning, record->parts))
+		reasons |= HF_REASON_RACED;
+	record->umem = umem;
+	record->reasons |= reasons;
+	reasons = record->reasons;
+	if (!reasons || reasons == HF_REASON_LATE) {
+		record->state = HF_STATE_PROTECTED;
+	} else if (!(reasons & ~(__u32)HF_REASON_READ_ONLY)) {
+		record->state = HF_STATE_OBSERVED;
+	} else {
+		record->state = HF_STATE_UNPROTECTED;
+		COUNT(unprotected, 1);
+	}
+	bpf_map_update_elem(&hf_umems, &umem, &pinning.lease, BPF_ANY);
+	tell(reasons & HF_REASON_VMA_BUSY ? HF_EVENT_INCOMPLETE : HF_EVENT_REGISTERED, pinning.lease, NULL);
+	return 0;
+}
+
+SEC("kprobe")
+int hf_pin_entry(struct pt_regs *ctx)
+{
+	return pin_entry(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx), 0);
+}
+
+SEC("kprobe")
+int hf_pin_return(struct pt_regs *ctx)
+{
+	return pin_return(PT_REGS_RC(ctx));
+}
+
+SEC("kprobe")
+int hf_odp_entry(struct pt_regs *ctx)
+{
+	return pin_entry(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx), 1);
+}
+
+SEC("kprobe")
+int hf_odp_return(struct pt_regs *ctx)
+{
+	return pin_return(PT_REGS_RC(ctx));
+}
+
+/* An implicit ODP region spans the address space: whatever file is mapped there is reachable, now or later. Said, since it can't be leased. */
+SEC("kprobe")
+int hf_odp_implicit_return(struct pt_regs *ctx)
+{
+	struct hf_pinning pinning = {.start_ns = bpf_ktime_get_boot_ns(), .odp = 1, .length_bytes = ~0ull};
+	struct hf_lease *record;
+	__u64 umem = PT_REGS_RC(ctx);
+	__u64 id;
+
+	if (umem >= (__u64)-MAX_ERRNO || !umem)
+		return 0;
+	COUNT(registrations, 1);
+	COUNT(unprotected, 1);
+	id = new_id();
+	record = record_new(id);
+	if (record) {
+		record_fill(record, &pinning);
+		record->id = id;
+		record->umem = umem;
+		record->reasons = HF_REASON_IMPLICIT_ODP;
+		record->state = HF_STATE_UNPROTECTED;
+		bpf_map_update_elem(&hf_umems, &umem, &id, BPF_ANY);
+	}
+	tell(HF_EVENT_REGISTERED, id, NULL);
+	return 0;
+}
+
+/* Drivers take the region from the adapter before they release its umem: from here on nothing reaches the pages. */
+SEC("kprobe")
+int hf_release(struct pt_regs *ctx)
+{
+	__u64 umem = PT_REGS_PARM1(ctx);
+	__u64 *lease = umem ? bpf_map_lookup_elem(&hf_umems, &umem) : NULL;
+
+	if (lease)
+		lease_end(*lease, false);
+	return 0;
+}
+
+#endif

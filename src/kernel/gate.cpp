@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "kernel/gate.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "decide.h"
+#include "holdfast.skel.h"
+#include "kernel/gate_pins.hpp"
+#include "kernel/kallsyms.hpp"
+#include "kernel/observer_probes.hpp"
+
+namespace hf {
+namespace {
+
+constexpr const char* kDetachHint = "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
+
+/// Functions through which file_permission is reached by an operation, and what the stack says where the hint is missing.
+struct SpanOf {
+  const char* function;
+  hf_op op;
+};
+constexpr std::array kSpans = {
+    SpanOf{"vfs_fallocate", HF_OP_LAYOUT_CALL},       SpanOf{"vfs_clone_file_range", HF_OP_LAYOUT_CALL},      SpanOf{"do_clone_file_range", HF_OP_LAYOUT_CALL},
+    SpanOf{"vfs_dedupe_file_range", HF_OP_LAYOUT_CALL}, SpanOf{"vfs_dedupe_file_range_one", HF_OP_LAYOUT_CALL}, SpanOf{"remap_verify_area", HF_OP_LAYOUT_CALL},
+    SpanOf{"vfs_copy_file_range", HF_OP_COPY},
+};
+
+struct SkeletonDelete {
+  void operator()(hf_holdfast* skeleton) const { hf_holdfast__destroy(skeleton); }
+};
+using SkeletonPtr = std::unique_ptr<hf_holdfast, SkeletonDelete>;
+
+struct LinkDelete {
+  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
+};
+using LinkPtr = std::unique_ptr<bpf_link, LinkDelete>;
+
+struct RingDelete {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+
+/// FNV-1a over the object: tells an upgrade of the same ABI.
+std::uint64_t object_digest() {
+  std::size_t size = 0;
+  const auto* bytes = static_cast<const unsigned char*>(hf_holdfast__elf_bytes(&size));
+  std::uint64_t digest = 0xcbf29ce484222325ull;
+  for (std::size_t i = 0; i < size; i++) digest = (digest ^ bytes[i]) * 0x100000001b3ull;
+  return digest;
+}
+
+/// What libbpf and the verifier said of the last load, kept for the error message: the last lines say why.
+thread_local std::string load_log;
+int keep_log(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level == LIBBPF_DEBUG) return 0;
+  char* text = nullptr;
+  if (vasprintf(&text, format, arguments) < 0) return 0;
+  load_log += text;
+  if (load_log.size() > 16384) load_log.erase(0, load_log.size() - 16384);
+  if (std::getenv("HOLDFAST_BPF_LOG")) fputs(text, stderr);
+  free(text);
+  return 0;
+}
+std::string last_lines(const std::string& text, std::size_t lines) {
+  std::size_t at = text.size();
+  while (at > 0 && lines > 0)
+    if (text[--at] == '\n' && at + 1 < text.size()) lines--;
+  return text.substr(at);
+}
+
+Status make_directory(const char* path) {
+  if (::mkdir(path, 0700) != 0 && errno != EEXIST) return sys_error(errno, "mkdir", path, "mount -t bpf bpf /sys/fs/bpf");
+  return {};
+}
+
+}  // namespace
+
+struct Gate::Impl {
+  std::map<std::string, Fd, std::less<>> maps;
+  Fd call;
+  hf_control* control = nullptr;  // mapped, shared with the BPF programs
+  std::unique_ptr<ring_buffer, RingDelete> rings;
+  Handlers* handlers = nullptr;  // while consume() runs
+  bool took_over = false;
+
+  ~Impl() {
+    if (control) ::munmap(control, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  }
+
+  int map(std::string_view name) const { return maps.find(name)->second.get(); }
+
+  Status open_maps();
+  Status open_control();
+  Status open_rings();
+  Status run(hf_call& request) const;
+};
+
+Status Gate::Impl::open_maps() {
+  for (const char* name : kPinnedMaps) {
+    auto path = fmt::format("{}/{}", kMapsDirectory, name);
+    Fd fd(bpf_obj_get(path.c_str()));
+    if (!fd) return sys_error(errno, "open", path, kDetachHint);
+    maps[name] = std::move(fd);
+  }
+  call = Fd(bpf_obj_get(kCallPin));
+  if (!call) return sys_error(errno, "open", kCallPin, kDetachHint);
+  return {};
+}
+
+/// offsetof(struct ib_device, name), 0 where ib_core is not loaded
+static std::uint32_t device_name_offset(btf* base) {
+  std::unique_ptr<btf, BtfDelete> core(btf__load_module_btf("ib_core", base));
+  btf* of = core ? core.get() : base;
+  int id = btf__find_by_name_kind(of, "ib_device", BTF_KIND_STRUCT);
+  if (id < 0) return 0;
+  const auto* type = btf__type_by_id(of, static_cast<__u32>(id));
+  const auto* members = btf_members(type);
+  for (__u32 i = 0; i < btf_vlen(type); i++)
+    if (std::string_view(btf__name_by_offset(of, members[i].name_off)) == "name") return btf_member_bit_offset(type, i) / 8;
+  return 0;
+}
+
+Status Gate::Impl::open_control() {
+  void* page = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE, MAP_SHARED, map("hf_control"), 0);
+  if (page == MAP_FAILED) return sys_error(errno, "mmap", "hf_control");
+  control = static_cast<hf_control*>(page);
+  std::atomic_ref(control->daemon_tgid).store(static_cast<__u32>(::getpid()));
+  return {};
+}
+
+Status Gate::Impl::open_rings() {
+  auto on_denial = [](void* self, void* data, std::size_t size) {
+    auto* handlers = static_cast<Impl*>(self)->handlers;
+    if (handlers && handlers->denial && size >= sizeof(hf_denial)) handlers->denial(*static_cast<const hf_denial*>(data));
+    return 0;
+  };
+  auto on_lifecycle = [](void* self, void* data, std::size_t size) {
+    auto* handlers = static_cast<Impl*>(self)->handlers;
+    if (handlers && handlers->lifecycle && size >= sizeof(hf_lifecycle_event)) handlers->lifecycle(*static_cast<const hf_lifecycle_event*>(data));
+    return 0;
+  };
+  // Lifecycle first: a denial is told of a lease that the table knows by then.
+  rings.reset(ring_buffer__new(map("hf_lifecycle"), on_lifecycle, this, nullptr));
+  if (!rings) return sys_error(errno, "open", "ring buffer hf_lifecycle");
+  if (int error = ring_buffer__add(rings.get(), map("hf_denials"), on_denial, this); error) return sys_error(-error, "open", "ring buffer hf_denials");
+  return {};
+}
+
+Status Gate::Impl::run(hf_call& request) const {
+  __u32 zero = 0;
+  if (bpf_map_update_elem(map("hf_request"), &zero, &request, BPF_ANY) != 0) return sys_error(errno, "write", "hf_request");
+  bpf_test_run_opts options{};
+  options.sz = sizeof options;
+  if (int error = bpf_prog_test_run_opts(call.get(), &options); error) return sys_error(-error, "run", "the gate's call program");
+  if (bpf_map_lookup_elem(map("hf_request"), &zero, &request) != 0) return sys_error(errno, "read", "hf_request");
+  return {};
+}
+
+namespace {
+
+/// Loads and attaches everything, then pins it; nothing stays where any of it fails.
+class Loader {
+ public:
+  explicit Loader(std::string version) : version_(std::move(version)) {}
+
+  Status load() {
+    libbpf_set_print(keep_log);
+    load_log.clear();
+    HF_TRY_ASSIGN(btf_, kernel_btf());
+    HF_TRY_ASSIGN(hooks_, hooks_of_kernel(*btf_));
+    HF_TRY_ASSIGN(auto kallsyms, Kallsyms::read());
+    HF_TRY_ASSIGN(probes_, observer_probes(kallsyms));
+    skeleton_.reset(hf_holdfast__open());
+    if (!skeleton_) return sys_error(errno, "open", "the gate's BPF object");
+    configure(kallsyms);
+    for (const char* directory : {kPinDirectory, kMapsDirectory}) HF_TRY(make_directory(directory));
+    HF_TRY(set_map_pins());
+    if (int error = hf_holdfast__load(skeleton_.get()); error) return load_error(-error);
+    return set_meta();
+  }
+
+  Status attach() {
+    for (const auto& hook : hooks_) {
+      LinkPtr link(bpf_program__attach(program(hook.program)));
+      if (!link) return attach_error(errno, hook.program);
+      links_.emplace_back(hook.program, std::move(link));
+    }
+    for (const auto& probe : probes_) {
+      HF_TRY_ASSIGN(auto fd, open_probe(probe));
+      LinkPtr link(bpf_program__attach_perf_event(program(probe.program), fd.get()));
+      if (!link) return attach_error(errno, probe.event.c_str());
+      (void)fd.release();  // the link closes it
+      links_.emplace_back(probe.event, std::move(link));
+    }
+    return {};
+  }
+
+  /// New links stand before the old ones go.
+  Status pin() {
+    HF_TRY(remove_pins(kNewLinksDirectory));
+    HF_TRY(make_directory(kNewLinksDirectory));
+    for (auto& [name, link] : links_)
+      if (int error = bpf_link__pin(link.get(), fmt::format("{}/{}", kNewLinksDirectory, name).c_str()); error) return sys_error(-error, "pin", name);
+    ::unlink(kCallPin);
+    if (int error = bpf_program__pin(skeleton_->progs.hf_call, kCallPin); error) return sys_error(-error, "pin", kCallPin);
+    HF_TRY(remove_pins(kOldLinksDirectory));
+    if (::rename(kLinksDirectory, kOldLinksDirectory) != 0 && errno != ENOENT) return sys_error(errno, "rename", kLinksDirectory);
+    if (::rename(kNewLinksDirectory, kLinksDirectory) != 0) return sys_error(errno, "rename", kNewLinksDirectory);
+    HF_TRY(remove_pins(kOldLinksDirectory));
+    return {};
+  }
+
+ private:
+  bpf_program* program(const char* name) { return bpf_object__find_program_by_name(skeleton_->obj, name); }
+  bpf_program* program(const std::string& name) { return program(name.c_str()); }
+
+  void configure(const Kallsyms& kallsyms) {
+    for (const auto& hook : gate_hooks()) bpf_program__set_autoload(program(hook.program), false);
+    for (const auto& hook : hooks_) bpf_program__set_autoload(program(hook.program), true);
+    std::size_t at = 0;
+    for (const auto& each : kSpans)
+      if (auto span = kallsyms.span(each.function)) {
+        auto& slot = skeleton_->rodata->hf_spans[at++];
+        slot.first = span->first;
+        slot.end = span->end;
+        slot.op = each.op;
+      }
+    // For tests of the way without hints; see CONTRIBUTING.md.
+    skeleton_->rodata->hf_drop_hints = std::getenv("HOLDFAST_TEST_DROP_HINTS") != nullptr;
+  }
+
+  Status set_map_pins() {
+    for (const char* name : kPinnedMaps) {
+      bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name);
+      if (int error = bpf_map__set_pin_path(map, fmt::format("{}/{}", kMapsDirectory, name).c_str()); error) return sys_error(-error, "set the pin path of", name);
+    }
+    return {};
+  }
+
+  Status set_meta() {
+    int fd = bpf_map__fd(skeleton_->maps.hf_meta);
+    hf_meta meta{};
+    __u32 zero = 0;
+    if (bpf_map_lookup_elem(fd, &zero, &meta) != 0) return sys_error(errno, "read", "hf_meta");
+    meta.magic = HF_META_MAGIC;
+    meta.abi_version = HF_ABI_VERSION;
+    meta.object_digest = object_digest();
+    std::memset(meta.version, 0, sizeof meta.version);
+    std::strncpy(meta.version, version_.c_str(), sizeof meta.version - 1);
+    if (bpf_map_update_elem(fd, &zero, &meta, BPF_ANY) != 0) return sys_error(errno, "write", "hf_meta");
+    return {};
+  }
+
+  static tl::unexpected<Error> load_error(int code) {
+    if (code == EPERM)
+      return fail(code, "the kernel refuses to load the gate's BPF programs although BPF is among its security modules (some hardened kernels allow no BPF trampolines)",
+                  "check lockdown (cat /sys/kernel/security/lockdown) and the host's policy on BPF; without it nothing can be refused here");
+    return fail(code, fmt::format("the kernel did not take the gate's BPF programs: {}\n{}", std::generic_category().message(code), last_lines(load_log, 12)),
+                "report this with the kernel's version; HOLDFAST_BPF_LOG=1 shows the whole log");
+  }
+
+  static tl::unexpected<Error> attach_error(int code, const char* name) {
+    auto hint = code == EPERM || code == ENOTSUP ? "this kernel allows no BPF trampolines; check lockdown and the host's policy on BPF" : "report this with the kernel's version";
+    return fail(code, fmt::format("hook {} could not be attached: {}; none were left attached", name, std::generic_category().message(code)), hint);
+  }
+
+  std::string version_;
+  BtfPtr btf_;
+  std::vector<GateHook> hooks_;
+  std::vector<ObserverProbe> probes_;
+  SkeletonPtr skeleton_;
+  std::vector<std::pair<std::string, LinkPtr>> links_;
+};
+
+/// Loads, attaches and pins; where that fails on a machine without an armed gate, nothing is left of the attempt.
+Status arm_anew(const std::string& version, bool had_state) {
+  Status outcome = [&]() -> Status {
+    Loader loader(version);
+    HF_TRY(loader.load());
+    HF_TRY(loader.attach());
+    return loader.pin();
+  }();
+  if (!outcome && !had_state) (void)gate_detach();
+  return outcome;
+}
+
+}  // namespace
+
+Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gate::~Gate() = default;
+
+Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
+  HF_TRY_ASSIGN(auto state, gate_state());
+  if (state.other_version)
+    return fail(EPROTO, fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version, HF_ABI_VERSION), kDetachHint);
+  bool take_over = state.armed && state.meta->object_digest == object_digest();
+  if (!take_over) HF_TRY(arm_anew(version, state.meta.has_value()));
+  auto impl = std::make_unique<Impl>();
+  impl->took_over = take_over;
+  HF_TRY(impl->open_maps());
+  HF_TRY(impl->open_control());
+  HF_TRY(impl->open_rings());
+  auto gate = std::unique_ptr<Gate>(new Gate(std::move(impl)));
+  gate->learn_device_names();
+  return gate;
+}
+
+void Gate::learn_device_names() {
+  auto offset = std::atomic_ref(impl_->control->device_name_offset);
+  if (offset.load() != 0) return;
+  if (auto btf = kernel_btf()) offset.store(device_name_offset(btf->get()));
+}
+
+bool Gate::took_over() const { return impl_->took_over; }
+
+Result<hf_meta> Gate::meta() const {
+  hf_meta meta{};
+  __u32 zero = 0;
+  if (bpf_map_lookup_elem(impl_->map("hf_meta"), &zero, &meta) != 0) return sys_error(errno, "read", "hf_meta");
+  return meta;
+}
+
+Result<hf_facts> Gate::facts(int fd) const {
+  hf_facts facts{};
+  __u32 zero = 0;
+  if (bpf_map_update_elem(impl_->map("hf_facts"), &zero, &facts, BPF_ANY) != 0) return sys_error(errno, "write", "hf_facts");
+  // The gate answers this ioctl itself: it sees the same inode as it will when it decides.
+  if (::ioctl(fd, HF_IOCTL_FACTS, 0) == 0 || errno != EUCLEAN) return sys_error(errno == EBADF ? EBADF : EIO, "ask the gate about", "the descriptor", "open the file for reading or writing, not with O_PATH");
+  if (bpf_map_lookup_elem(impl_->map("hf_facts"), &zero, &facts) != 0 || !facts.valid) return fail(EIO, "the gate did not answer for this descriptor", "holdfast gate status");
+  return facts;
+}
+
+Result<std::uint64_t> Gate::lease_begin(const hf_lease& record) {
+  hf_call request{};
+  request.op = HF_CALL_LEASE_BEGIN;
+  request.record = record;
+  HF_TRY(impl_->run(request));
+  if (request.result) return sys_error(-request.result, "begin", "a lease", "the table of leases is full");
+  return request.id;
+}
+
+Result<PartOutcome> Gate::lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) {
+  hf_call request{};
+  request.op = HF_CALL_LEASE_PART;
+  request.id = lease;
+  request.part = part;
+  request.part.slot = HF_NO_SLOT;
+  request.record.tgid = holder;
+  request.page_shift = page_shift;
+  // A sweep holds lease calls up for about a microsecond.
+  for (int tries = 0; tries < 100; tries++) {
+    HF_TRY(impl_->run(request));
+    if (request.result != -EBUSY) break;
+  }
+  if (request.result && request.part.reasons == 0) return sys_error(-request.result, "lease", "a part of the file");
+  return PartOutcome{request.part.slot, request.part.reasons, request.part.flags, request.raced != 0};
+}
+
+Result<bool> Gate::raced(const hf_part& part) const {
+  hf_call request{};
+  request.op = HF_CALL_RACED;
+  request.part = part;
+  HF_TRY(impl_->run(request));
+  return request.raced != 0;
+}
+
+Status Gate::lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) {
+  hf_call request{};
+  request.op = HF_CALL_LEASE_COMMIT;
+  request.id = lease;
+  request.record.state = static_cast<__u8>(state);
+  request.record.reasons = reasons;
+  HF_TRY(impl_->run(request));
+  if (request.result) return sys_error(-request.result, "commit", "the lease");
+  return {};
+}
+
+Status Gate::lease_end(std::uint64_t lease) {
+  hf_call request{};
+  request.op = HF_CALL_LEASE_END;
+  request.id = lease;
+  HF_TRY(impl_->run(request));
+  if (request.result) return sys_error(-request.result, "end", "the lease");
+  return {};
+}
+
+Result<int> Gate::sweep() {
+  int fd = impl_->map("hf_files");
+  std::vector<hf_file_key> empty;
+  hf_file_key key{}, next{};
+  for (int error = bpf_map_get_next_key(fd, nullptr, &next); error == 0; error = bpf_map_get_next_key(fd, &key, &next)) {
+    key = next;
+    hf_file file{};
+    if (bpf_map_lookup_elem(fd, &key, &file) != 0) continue;
+    bool used = std::any_of(std::begin(file.slots), std::end(file.slots), [](const hf_slot& slot) { return slot.state != 0; });
+    if (!used) empty.push_back(key);  // a guess: the call looks again, with adders kept out
+  }
+  int swept = 0;
+  for (const auto& each : empty) {
+    hf_call request{};
+    request.op = HF_CALL_SWEEP;
+    request.part.file = each;
+    HF_TRY(impl_->run(request));
+    swept += request.result == 0;
+  }
+  return swept;
+}
+
+Result<std::optional<KernelLease>> Gate::lease(std::uint64_t id) const {
+  KernelLease lease{};
+  if (bpf_map_lookup_elem(impl_->map("hf_leases"), &id, &lease.record) != 0) {
+    if (errno == ENOENT) return std::nullopt;
+    return sys_error(errno, "read", "hf_leases");
+  }
+  for (__u32 i = 0; i < lease.record.parts; i++) {
+    hf_part_key key{id, i, 0};
+    hf_part part{};
+    // A part that is gone: the lease ended while it was read.
+    if (bpf_map_lookup_elem(impl_->map("hf_parts"), &key, &part) != 0) return std::nullopt;
+    lease.parts.push_back(part);
+  }
+  return lease;
+}
+
+Result<std::vector<KernelLease>> Gate::leases() const {
+  std::vector<std::uint64_t> ids;
+  std::uint64_t id = 0, next = 0;
+  int fd = impl_->map("hf_leases");
+  for (int error = bpf_map_get_next_key(fd, nullptr, &next); error == 0; error = bpf_map_get_next_key(fd, &id, &next)) {
+    id = next;
+    ids.push_back(id);
+  }
+  // An entry that goes while the map is walked restarts the walk: the same id may come twice.
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::vector<KernelLease> leases;
+  for (auto each : ids) {
+    HF_TRY_ASSIGN(auto found, lease(each));
+    if (found) leases.push_back(std::move(*found));
+  }
+  return leases;
+}
+
+Result<std::optional<KernelFile>> Gate::file(const hf_file_key& key) const {
+  hf_file file{};
+  if (bpf_map_lookup_elem(impl_->map("hf_files"), &key, &file) != 0) {
+    if (errno == ENOENT) return std::nullopt;
+    return sys_error(errno, "read", "hf_files");
+  }
+  KernelFile result{key, file.merged, {}};
+  auto take = [&](const hf_slot& slot) {
+    if (slot.state && !(slot.state & HF_SLOT_FILLING)) result.slots.push_back(slot);
+  };
+  for (const auto& slot : file.slots) take(slot);
+  for (__u32 c = 0; c < file.chunks; c++) {
+    hf_chunk_key chunk_key{key, c, 0};
+    hf_chunk chunk{};
+    if (bpf_map_lookup_elem(impl_->map("hf_chunks"), &chunk_key, &chunk) != 0) continue;
+    for (const auto& slot : chunk.slots) take(slot);
+  }
+  std::sort(result.slots.begin(), result.slots.end(), [](const hf_slot& a, const hf_slot& b) { return a.first < b.first; });
+  return result;
+}
+
+Result<int> Gate::would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const {
+  HF_TRY_ASSIGN(auto found, file(key));
+  if (!found) return 0;
+  hf_question question{static_cast<__u32>(op), task, first, end};
+  hf_answer answer{};
+  for (const auto& slot : found->slots) hf_decide_slot(&question, &slot, &answer);
+  return static_cast<int>(answer.error);
+}
+
+int Gate::event_fd() const { return ring_buffer__epoll_fd(impl_->rings.get()); }
+
+Result<int> Gate::consume(const Handlers& handlers) {
+  Handlers current = handlers;
+  impl_->handlers = &current;
+  int count = ring_buffer__consume(impl_->rings.get());
+  impl_->handlers = nullptr;
+  if (count < 0) return sys_error(-count, "read", "the gate's events");
+  return count;
+}
+
+}  // namespace hf

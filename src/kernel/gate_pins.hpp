@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// Where the gate's programs, maps and links stand in bpffs, and what this kernel's complete set of hooks is.
+#pragma once
+
+#include <bpf/btf.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace hf {
+
+inline constexpr const char* kMapsDirectory = "/sys/fs/bpf/holdfast/maps";
+inline constexpr const char* kLinksDirectory = "/sys/fs/bpf/holdfast/links";
+inline constexpr const char* kNewLinksDirectory = "/sys/fs/bpf/holdfast/links_new";
+inline constexpr const char* kOldLinksDirectory = "/sys/fs/bpf/holdfast/links_old";
+inline constexpr const char* kCallPin = "/sys/fs/bpf/holdfast/call";
+
+/// The maps that are pinned; by the names of bpf/maps.bpf.h.
+inline constexpr std::array kPinnedMaps = {"hf_meta",  "hf_control", "hf_fast",  "hf_facts",   "hf_request", "hf_files",   "hf_chunks",  "hf_mounts",
+                                           "hf_leases", "hf_parts",   "hf_umems", "hf_pinnings", "hf_flights", "hf_denials", "hf_lifecycle"};
+
+struct BtfDelete {
+  void operator()(struct btf* btf) const { btf__free(btf); }
+};
+using BtfPtr = std::unique_ptr<struct btf, BtfDelete>;
+Result<BtfPtr> kernel_btf();
+
+/// A program of the gate and whether this kernel gets it.
+struct GateHook {
+  const char* program;
+  const char* function;  ///< kernel function in BTF; an LSM hook's is bpf_lsm_NAME
+  int arguments;         ///< that the function must have; -1: any
+  bool required;         ///< false: a kernel without the function is complete without the hook
+};
+/// The hooks of bpf/gate.bpf.h, in their order.
+const std::vector<GateHook>& gate_hooks();
+/// Those that this kernel gets. @errors ENOTSUP where a required function is missing: the gate would be incomplete.
+Result<std::vector<GateHook>> hooks_of_kernel(const struct btf& btf);
+
+std::vector<std::string> list_directory(const std::string& path);
+/// Removes a directory of pins, one level deep. @return how many pins went.
+Result<int> remove_pins(const std::string& directory);
+
+}  // namespace hf
