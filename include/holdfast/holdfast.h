@@ -117,13 +117,14 @@ struct hf_lease_event {
  * @param session set to the new session; end it with hf_disconnect()
  * @return 0, or a negative errno
  * @errors EINVAL (session is NULL), ENAMETOOLONG (socket_path), ENOENT or ECONNREFUSED (holdfastd isn't running), EACCES (not permitted to use
- *	the socket), EPROTO (what answers is not a holdfastd that this library can talk to), ETIMEDOUT, ENOMEM, EMFILE, ENFILE
+ *	the socket), EPROTO (what answers is not holdfastd),
+ *	EPROTONOSUPPORT (holdfastd is of a release that this library can't talk to), ETIMEDOUT, ENOMEM, EMFILE, ENFILE
  */
 HF_API HF_MUST_CHECK int hf_connect(const char *socket_path, struct hf_session **session);
 
 /**
  * @brief Ends the session and every lease of it; their handles are gone as well.
- * Never waits. In a child of fork() it only closes the child's descriptors: the parent's session and leases go on.
+ * Never waits: a lease may stand for a moment longer (hf_release() waits for its end). In a child of fork() it only closes the child's descriptors: the parent's session and leases go on.
  * @param session may be NULL
  */
 HF_API void hf_disconnect(struct hf_session *session);
@@ -148,10 +149,12 @@ HF_API int hf_set_timeout(struct hf_session *session, int timeout_ms);
  * @param label for people, shown by `holdfast leases`: at most HF_LABEL_MAX bytes; may be NULL
  * @param lease set to the handle; end it with hf_release()
  * @return 0, or a negative errno; hf_error_text() says why and what mends it
- * @errors EINVAL (arguments; ranges overlap or lie beyond the file), E2BIG (too many ranges), EBADF, EISDIR, EPERM (the caller could not have written
- *	the file), EOPNOTSUPP (a filesystem or a kind of file whose layout can't be held), EBUSY (the layout isn't settled: holes, shared extents; see
- *	HF_ACQUIRE_SETTLE), ENOSPC or EDQUOT (no room for another lease, or quota), ENOTCONN (holdfastd went away and did not come back in time),
- *	ETIMEDOUT (a lease that holdfastd grants afterwards is given back), ECHILD, ENOMEM. Others come from holdfastd as they are.
+ * @errors EINVAL (arguments; ranges overlap; not a regular file), ERANGE (a range reaches beyond the end of the file), ENODATA (the file is empty),
+ *	E2BIG (too many ranges), EBADF, EISDIR, EACCES (the caller could not have written the file), EOPNOTSUPP (a filesystem or a kind of file whose
+ *	layout can't be held), EUCLEAN (the layout isn't settled: holes, unwritten or shared extents; see HF_ACQUIRE_SETTLE), EAGAIN (the layout
+ *	changed meanwhile), ENOSPC or EDQUOT (no room for another lease, or quota), EBUSY (the session watches), ENOTCONN (holdfastd went away and
+ *	did not come back in time), ETIMEDOUT (a lease that holdfastd grants afterwards is given back), ECHILD, ENOMEM. Others come from holdfastd
+ *	as they are.
  */
 HF_API HF_MUST_CHECK int hf_acquire(struct hf_session *session, int fd, const struct hf_range *ranges, size_t count, uint32_t flags,
 				    const char *label, struct hf_lease_handle **lease);

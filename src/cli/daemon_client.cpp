@@ -25,7 +25,9 @@ Result<holdfast::Session> connect(const Cli& cli) {
     case ENAMETOOLONG:
       return fail(EINVAL, fmt::format("{} is too long for a socket's path", path), "Next: choose one of at most 107 bytes");
     case EPROTO:
-      return fail(EPROTO, fmt::format("what answers on {} is not a holdfastd of this version", path), "Next: check --socket; after an upgrade: systemctl restart holdfastd");
+      return fail(EPROTO, fmt::format("what answers on {} is not holdfastd", path), "Next: check --socket and $HOLDFAST_SOCKET");
+    case EPROTONOSUPPORT:
+      return fail(EPROTO, fmt::format("holdfastd on {} is of another release than this holdfast ({})", path, hf_version()), "Next: after an upgrade: systemctl restart holdfastd");
     case ETIMEDOUT:
       return fail(ETIMEDOUT, fmt::format("holdfastd on {} does not answer", path), "Next: systemctl status holdfastd; journalctl -u holdfastd");
     default:

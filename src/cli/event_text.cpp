@@ -103,7 +103,8 @@ std::string breaker_text(const Json& breaker) {
 std::string watch_text(const Json& event, const Terminal& terminal) {
   const std::string kind = text_at(event, "event");
   const std::string time = local_time(text_at(event, "time"));
-  const std::string stamp = time.empty() ? "" : terminal.paint(Colour::kDim, time) + "  ";
+  const std::string missed = number_at(event, "lost") ? terminal.paint(Colour::kYellow, fmt::format("({} before it not told) ", count_text(number_at(event, "lost"), "event"))) : "";
+  const std::string stamp = (time.empty() ? "" : terminal.paint(Colour::kDim, time) + "  ") + missed;
   if (kind == "denial")
     return stamp + fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
                                printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker")));

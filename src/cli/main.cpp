@@ -19,6 +19,7 @@ int exit_status(int code) {
   switch (code) {
     case EINVAL:
     case E2BIG:
+    case ERANGE:
       return kUsage;
     case ENOTCONN:
     case ECONNREFUSED:
@@ -29,7 +30,7 @@ int exit_status(int code) {
     case EOPNOTSUPP:
     case ENOSYS:
     case EPROTO:
-    case ESTALE:
+    case EPROTONOSUPPORT:
       return kUnsupported;
     default:
       return kFailed;
@@ -79,16 +80,29 @@ int usage_error(const std::string& message, const std::string& next) {
   return kUsage;
 }
 
-/// The first word that is no option: what stands where the verb belongs.
-std::string first_word(const std::vector<std::string>& arguments) {
+/// The words that are no options: the first stands where the verb belongs.
+std::vector<std::string> plain_words(const std::vector<std::string>& arguments) {
+  std::vector<std::string> words;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (arguments[i] == "--socket") {
       ++i;
     } else if (arguments[i].empty() || arguments[i][0] != '-') {
-      return arguments[i];
+      words.push_back(arguments[i]);
     }
   }
-  return {};
+  return words;
+}
+
+/// Names the verbs of `app` for its help. @return an exit status where `word` is none of them, with a message that says which was meant
+int check_verb(CLI::App& app, const std::string& word, const std::string& command) {
+  std::vector<std::string> verbs;
+  for (CLI::App* verb : app.get_subcommands([](CLI::App*) { return true; })) {
+    verb->group("Verbs");
+    verbs.push_back(verb->get_name());
+  }
+  if (word.empty() || std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return kOk;
+  const std::string near = nearest(word, verbs);
+  return usage_error(fmt::format("{} has no verb \"{}\"{}", command, word, near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)), command + " --help lists the verbs");
 }
 
 int run(std::vector<std::string> arguments) {
@@ -109,13 +123,10 @@ int run(std::vector<std::string> arguments) {
   add_why(app, cli);
   add_gate(app, cli);
 
-  std::vector<std::string> verbs;
-  for (const CLI::App* verb : app.get_subcommands([](const CLI::App*) { return true; })) verbs.push_back(verb->get_name());
-  const std::string word = first_word(arguments);
-  if (!word.empty() && std::find(verbs.begin(), verbs.end(), word) == verbs.end()) {
-    const std::string near = nearest(word, verbs);
-    return usage_error("there is no verb \"" + word + "\"" + (near.empty() ? "" : "; did you mean \"" + near + "\"?"), "holdfast --help lists the verbs");
-  }
+  const std::vector<std::string> words = plain_words(arguments);
+  const std::string word = words.empty() ? "" : words[0];
+  if (const int wrong = check_verb(app, word, "holdfast")) return wrong;
+  if (const int wrong = check_verb(*app.get_subcommand("gate"), word == "gate" && words.size() > 1 ? words[1] : "", "holdfast gate")) return wrong;
   if (word == "hold") {
     // What comes after "--" is another program's: its options are not ours to read.
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
@@ -132,7 +143,8 @@ int run(std::vector<std::string> arguments) {
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
-    if (word.empty()) return usage_error("what is to be done? There is no verb", "holdfast --help lists the verbs");
+    if (word.empty() || words == std::vector<std::string>{"gate"})
+      return usage_error("what is to be done? There is no verb", (word.empty() ? "holdfast" : "holdfast gate") + std::string(" --help lists the verbs"));
     return usage_error(error.what(), "holdfast " + word + " --help");
   }
   const int status = cli.run();

@@ -47,13 +47,12 @@ Result<hf_range> parse_range(std::string_view text) {
 
 Result<std::vector<hf_range>> fit_ranges(std::vector<hf_range> ranges, std::uint64_t size_bytes, std::string_view file) {
   if (size_bytes == 0)
-    return fail(EINVAL, fmt::format("{} is empty: there is nothing to hold", file), fmt::format("Next: give it its size first, for instance: fallocate -l 1G {}", file));
+    return fail(ENODATA, fmt::format("{} is empty: there is nothing to hold", file), fmt::format("Next: give it its size first, for instance: fallocate -l 1G {}", file));
   if (ranges.empty()) ranges.push_back({0, 0});
   for (hf_range& range : ranges) {
     if (range.offset_bytes >= size_bytes || range.length_bytes > size_bytes - range.offset_bytes)
-      return fail(EINVAL,
-                  fmt::format("the range {} reaches beyond the end of {}, which has {} ({} bytes)", format_range(range.offset_bytes, range.length_bytes), file,
-                              format_size(size_bytes), size_bytes),
+      return fail(ERANGE,
+                  fmt::format("the range {} reaches beyond the end of {}, which has {} bytes", format_range(range.offset_bytes, range.length_bytes), file, size_bytes),
                   range.offset_bytes < size_bytes ? fmt::format("Next: --range {}: holds what there is; or grow the file first", format_size(range.offset_bytes))
                                                   : "Next: choose a range inside the file, or grow the file first");
     if (range.length_bytes == 0) range.length_bytes = size_bytes - range.offset_bytes;

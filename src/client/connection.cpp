@@ -207,7 +207,7 @@ void Session::on_hello(const Frame& frame) {
   if (frame.kind == HF_WIRE_ERROR) {
     refused_ = fail_reply(frame);
   } else {
-    refused_ = fail(EPROTO, "holdfastd and this library are of versions that can't talk to each other\n  Upgrade both, then restart holdfastd.");
+    refused_ = fail(EPROTONOSUPPORT, "holdfastd and this library are of versions that can't talk to each other\n  Upgrade both, then restart holdfastd.");
   }
   lose(refused_);
 }

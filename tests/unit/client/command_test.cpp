@@ -91,6 +91,8 @@ TEST_F(CommandTest, ATypoGetsTheNearestVerb) {
   const Outcome typo = run({"stauts"});
   EXPECT_EQ(typo.status, 2);
   EXPECT_NE(typo.err.find("did you mean \"status\""), std::string::npos) << typo.err;
+  EXPECT_NE(run({"gate", "detahc"}).err.find("did you mean \"detach\""), std::string::npos);
+  EXPECT_EQ(run({"gate"}).status, 2);
   EXPECT_EQ(run({}).status, 2);
   EXPECT_EQ(run({"leases", "--frobnicate"}).status, 2);
   EXPECT_EQ(run({"hold"}).status, 2);

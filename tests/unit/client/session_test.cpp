@@ -108,7 +108,7 @@ TEST_F(SessionTest, AnotherVersionIsRefused) {
     Peer other = daemon.accept();
     other.reply(other.expect(HF_WIRE_HELLO), HF_WIRE_HELLO, hello_payload(HF_WIRE_VERSION + 1));
   });
-  EXPECT_EQ(hf_connect(daemon.path(), &session), -EPROTO);
+  EXPECT_EQ(hf_connect(daemon.path(), &session), -EPROTONOSUPPORT);
   served.get();
 }
 
