@@ -64,7 +64,7 @@ class Core {
   Status resync();
   /// Once a second: lost events, registrations whose end was missed, empty entries.
   void maintain(std::uint64_t now_ns);
-  void surveyed(const SurveyRequest& request, Survey result);
+  void surveyed(SurveyRequest request, Survey result);
 
   /// Leases of processes.
   /// Takes a lease that stands in the kernel into the table, remembers its token. @return the token

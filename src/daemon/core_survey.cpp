@@ -18,7 +18,7 @@ void Core::request_survey(const Lease& lease, bool complete) {
   hooks_.survey({.lease = lease.id, .process = lease.holder.process(), .address = lease.address, .length_bytes = lease.length_bytes, .keep_files = complete});
 }
 
-void Core::surveyed(const SurveyRequest& request, Survey result) {
+void Core::surveyed(SurveyRequest request, Survey result) {
   if (!table_.find(request.lease)) return;  // ended meanwhile
   if (request.keep_files) complete(request, result);
   note_survey(request.lease, result);

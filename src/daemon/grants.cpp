@@ -79,13 +79,16 @@ Status Grants::rewrite() {
   if (std::rename(fresh.c_str(), file_.c_str())) return sys_error(errno, "rename", fresh);
   fd_ = std::move(fd);
   lines_ = grants_.size();
+  damaged_ = false;
   return {};
 }
 
 Status Grants::append(const std::string& line) {
   // Mostly lines of leases that have ended: start anew.
-  if (++lines_ > kLinesBeforeRewrite && lines_ > 4 * grants_.size()) return rewrite();
-  return write_all(fd_.get(), line, file_);
+  if (damaged_ || (++lines_ > kLinesBeforeRewrite && lines_ > 4 * grants_.size())) return rewrite();
+  const auto written = write_all(fd_.get(), line, file_);
+  damaged_ = !written;
+  return written;
 }
 
 Result<std::uint64_t> Grants::add(LeaseId lease, std::string label, std::string path) {

@@ -46,6 +46,7 @@ class Grants {
   std::string file_;
   Fd fd_;
   std::size_t lines_ = 0;
+  bool damaged_ = false;  ///< the last line may be half written: nothing is put behind it
   std::map<LeaseId, Grant> grants_;
 };
 

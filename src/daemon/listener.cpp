@@ -18,7 +18,9 @@ Status make_folder(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos || slash == 0) return {};
   const auto folder = path.substr(0, slash);
-  if (::mkdir(folder.c_str(), 0755) && errno != EEXIST) return sys_error(errno, "mkdir", folder, "Make the folder, or give another path: --socket PATH");
+  if (::mkdir(folder.c_str(), 0755)) return errno == EEXIST ? Status{} : Status(sys_error(errno, "mkdir", folder, "Make the folder, or give another path: --socket PATH"));
+  // Whatever the umask: every user's library has to reach the socket in it.
+  if (::chmod(folder.c_str(), 0755)) return sys_error(errno, "chmod", folder);
   return {};
 }
 

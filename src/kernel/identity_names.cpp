@@ -42,7 +42,9 @@ std::string pod_uid(std::string_view part) {
   if (at == std::string_view::npos) return {};
   std::string uid(part.substr(at + (slice ? 4 : 3)));
   std::replace(uid.begin(), uid.end(), '_', '-');
-  return uid;
+  // "podman.service" is not a pod's.
+  const bool is_uid = std::all_of(uid.begin(), uid.end(), [](char c) { return c == '-' || is_hex({&c, 1}); });
+  return is_uid ? uid : std::string();
 }
 
 /// A container as its runtime names its cgroup: "docker-<id>.scope", "libpod-<id>.scope", "cri-containerd-<id>.scope", ...

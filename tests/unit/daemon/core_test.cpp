@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "daemon/core.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "daemon/json.hpp"
+#include "fake_gate.hpp"
+#include "scratch.hpp"
+
+namespace hf {
+namespace {
+
+using test::FakeGate;
+using test::Heard;
+
+constexpr hf_file_key kFile{.inode = 100, .device = 7, .generation = 1};
+constexpr std::uint64_t kSecondNs = 1'000'000'000;
+
+class Owner final : public LeaseOwner {
+ public:
+  std::vector<LeaseId> denied, ended;
+  void lease_denied(LeaseId lease, const Denial&) override { denied.push_back(lease); }
+  void lease_ended(LeaseId lease) override { ended.push_back(lease); }
+};
+
+/// Process 42, which started after 1000 clock ticks, lives; 43 does not.
+class CoreOverAFakeGate : public ::testing::Test {
+ protected:
+  CoreOverAFakeGate() { scratch.process(42, 1000); }
+
+  std::uint64_t lease(hf_lease_kind kind, std::uint32_t pid = 42, hf_lease_state state = HF_STATE_PROTECTED) {
+    const auto id = gate.next_id++;
+    auto& one = gate.standing[id];
+    one.record.id = id;
+    one.record.kind = static_cast<std::uint8_t>(kind);
+    one.record.state = static_cast<std::uint8_t>(state);
+    one.record.tgid = one.record.tid = pid;
+    one.record.uid = 1000;
+    one.record.holder_start = 10 * kSecondNs;
+    one.record.umem = kind == HF_LEASE_REGISTRATION ? 0xffff : 0;
+    one.record.parts = 1;
+    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .address = 0x1000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
+    return id;
+  }
+
+  void start() {
+    auto started = Core::start(gate, scratch.path("grants"), heard.hooks(), ProcessTable(scratch.path()));
+    ASSERT_TRUE(started) << started.error().text();
+    core = std::move(*started);
+  }
+
+  hf_denial denial(std::uint64_t first = 0, std::uint64_t end = HF_RANGE_END) {
+    hf_denial event{};
+    event.kind = HF_EVENT_DENIAL;
+    event.op = HF_OP_TRUNCATE;
+    event.file = kFile;
+    event.first = first;
+    event.end = end;
+    event.lease_end = 4096;
+    event.error = 26;
+    event.tgid = event.tid = 99;
+    event.uid = 1001;
+    std::strcpy(event.file_path, "file/dir");
+    return event;
+  }
+
+  hf_lifecycle_event event(hf_event_kind kind, std::uint64_t id) { return {.kind = static_cast<std::uint32_t>(kind), .tgid = 42, .lease = id}; }
+
+  test::Scratch scratch;
+  FakeGate gate;
+  Heard heard;
+  std::unique_ptr<Core> core;
+};
+
+TEST_F(CoreOverAFakeGate, TakesOverWhatStands) {
+  const auto registration = lease(HF_LEASE_REGISTRATION);
+  const auto process = lease(HF_LEASE_PROCESS);
+  start();
+  EXPECT_TRUE(core->table().find(registration));
+  EXPECT_TRUE(core->table().find(process));
+  ASSERT_EQ(heard.watched.size(), 1u);
+  EXPECT_EQ(heard.watched[0].tgid, 42u);
+  EXPECT_EQ(heard.surveys.size(), 1u) << "the registration's paths are not in the kernel's maps";
+}
+
+TEST_F(CoreOverAFakeGate, EndsWhatAProcessThatIsGoneHeldButNotItsRegistrations) {
+  const auto registration = lease(HF_LEASE_REGISTRATION, 43);
+  const auto process = lease(HF_LEASE_PROCESS, 43);
+  const auto fixed = lease(HF_LEASE_STATIC, 0);
+  start();
+  EXPECT_FALSE(gate.standing.contains(process));
+  EXPECT_TRUE(gate.standing.contains(registration)) << "the uverbs context may be with another process: the kernel ends it";
+  EXPECT_TRUE(gate.standing.contains(fixed));
+}
+
+TEST_F(CoreOverAFakeGate, EndsALeaseWhoseHolderWasNeverAnswered) {
+  const auto process = lease(HF_LEASE_PROCESS, 42, HF_STATE_PINNING);
+  start();
+  EXPECT_FALSE(gate.standing.contains(process));
+}
+
+TEST_F(CoreOverAFakeGate, GivesALeaseBackToItsHolderAfterARestart) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner before;
+  const auto token = core->adopt(gate.standing[id].record, gate.standing[id].parts, "mine", "/dir/file", 12, &before);
+  ASSERT_TRUE(token);
+  start();  // the next daemon
+  ASSERT_TRUE(core->table().find(id));
+  EXPECT_EQ(core->table().find(id)->holder.label, "mine");
+  Owner owner;
+  const ProcessKey holder{42, 10 * kSecondNs};
+  EXPECT_EQ(core->reclaim(id, *token + 1, holder, &owner).error().code, EPERM);
+  EXPECT_EQ(core->reclaim(id, *token, {43, 10 * kSecondNs}, &owner).error().code, EPERM);
+  EXPECT_EQ(core->reclaim(id + 1, *token, holder, &owner).error().code, ENOENT);
+  EXPECT_TRUE(core->reclaim(id, *token, holder, &owner));
+  EXPECT_EQ(core->reclaim(id, *token, holder, &before).error().code, EBUSY);
+  EXPECT_TRUE(core->release(id, &owner));
+  EXPECT_FALSE(gate.standing.contains(id));
+  EXPECT_TRUE(owner.ended.empty()) << "who releases is not told that it ended";
+}
+
+TEST_F(CoreOverAFakeGate, ReleasesOnlyToItsOwner) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner, stranger;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "", 12, &owner));
+  EXPECT_EQ(core->release(id, &stranger).error().code, ENOENT);
+  EXPECT_TRUE(gate.standing.contains(id));
+  core->owner_gone(&stranger);
+  EXPECT_TRUE(gate.standing.contains(id));
+  core->owner_gone(&owner);
+  EXPECT_FALSE(gate.standing.contains(id));
+}
+
+TEST_F(CoreOverAFakeGate, EndsLeasesWithTheirProcessAndTellsTheConnection) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "", 12, &owner));
+  core->process_gone({42, 10 * kSecondNs});
+  EXPECT_FALSE(gate.standing.contains(id));
+  EXPECT_EQ(owner.ended, std::vector<LeaseId>{id});
+}
+
+TEST_F(CoreOverAFakeGate, TriesAgainToEndALeaseThatTheKernelHeldOnTo) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "", 12, &owner));
+  gate.fail_end = 1;
+  core->owner_gone(&owner);
+  EXPECT_TRUE(core->table().find(id)) << "it stands, so it is listed";
+  core->maintain(20 * kSecondNs);
+  EXPECT_FALSE(gate.standing.contains(id));
+  EXPECT_FALSE(core->table().find(id));
+}
+
+TEST_F(CoreOverAFakeGate, FollowsRegistrations) {
+  start();
+  const auto id = lease(HF_LEASE_REGISTRATION);
+  core->lifecycle(event(HF_EVENT_REGISTERED, id));
+  ASSERT_TRUE(core->table().find(id));
+  gate.standing.erase(id);
+  core->lifecycle(event(HF_EVENT_RELEASED, id));
+  EXPECT_FALSE(core->table().find(id));
+  core->lifecycle(event(HF_EVENT_REGISTERED, id));  // late: the map has it no more
+  EXPECT_FALSE(core->table().find(id));
+}
+
+TEST_F(CoreOverAFakeGate, ReadsTheMapsAnewWhenEventsWereLost) {
+  start();
+  const auto id = lease(HF_LEASE_REGISTRATION);
+  core->maintain(20 * kSecondNs);
+  EXPECT_FALSE(core->table().find(id));
+  gate.counters.lifecycle_lost = 1;
+  core->maintain(21 * kSecondNs);
+  EXPECT_TRUE(core->table().find(id));
+}
+
+TEST_F(CoreOverAFakeGate, GivesAReasonToAPinWhoseEndWasMissed) {
+  const auto id = lease(HF_LEASE_REGISTRATION, 42, HF_STATE_PINNING);
+  scratch.write("42/task/42/stack", "[<0>] ib_umem_get+0x1/0x2\n");
+  start();
+  core->maintain(20 * kSecondNs);
+  EXPECT_EQ(gate.standing[id].record.state, HF_STATE_PINNING) << "it is still pinning";
+  scratch.write("42/task/42/stack", "[<0>] do_nanosleep+0x1/0x2\n");
+  core->maintain(21 * kSecondNs);
+  EXPECT_EQ(gate.standing[id].record.state, HF_STATE_PROTECTED);
+  EXPECT_TRUE(gate.standing[id].record.reasons & HF_REASON_MISSED_RETURN);
+}
+
+TEST_F(CoreOverAFakeGate, EndsAPinThatIsGoneWithItsProcess) {
+  const auto id = lease(HF_LEASE_REGISTRATION, 43, HF_STATE_PINNING);
+  gate.standing[id].record.umem = 0;
+  start();
+  core->maintain(20 * kSecondNs);
+  EXPECT_FALSE(gate.standing.contains(id));
+}
+
+TEST_F(CoreOverAFakeGate, NamesWhoWouldHaveLostWhat) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "mine", "/x", 12, &owner));
+  heard.announcements.clear();
+  core->denied(denial());
+  core->denied(denial(8192, 12288));  // beside it: refused by another's lease, which is not in the table
+  EXPECT_EQ(owner.denied, std::vector<LeaseId>{id});
+  const auto last = core->denials().last(10);
+  ASSERT_EQ(last.size(), 2u);
+  EXPECT_EQ(last[1]->leases.at(0).label, "mine");
+  EXPECT_EQ(last[1]->path, "/dir/file");
+  EXPECT_TRUE(last[0]->leases.empty());
+  ASSERT_EQ(heard.announcements.size(), 2u);
+  EXPECT_EQ(heard.announcements[0].uids, (std::vector<std::uint32_t>{1001, 1000})) << "the breaker's user and the holder's may hear of it";
+  const auto json = Json::parse(heard.announcements[0].json);
+  EXPECT_EQ(json["event"], "denial");
+  EXPECT_EQ(json["operation"], "truncate");
+  EXPECT_EQ(json["error"], "ETXTBSY");
+  EXPECT_TRUE(json["range"]["end"].is_null());
+}
+
+TEST_F(CoreOverAFakeGate, RemembersABoundedNumberOfDenialsAndTheLastOfEachFile) {
+  start();
+  auto other = denial();
+  other.file.inode = 5;
+  core->denied(other);
+  for (std::size_t i = 0; i < DenialLog::kRemembered + 10; i++) core->denied(denial());
+  EXPECT_EQ(core->denials().size(), DenialLog::kRemembered);
+  EXPECT_EQ(core->denials().total(), DenialLog::kRemembered + 11);
+  ASSERT_TRUE(core->denials().last_on(other.file));
+  EXPECT_EQ(core->denials().last_on(other.file)->number, 1u);
+}
+
+TEST_F(CoreOverAFakeGate, TellsWatchersOfDenialsWithoutAnEvent) {
+  start();
+  gate.counters.denials_lost = 3;
+  core->maintain(20 * kSecondNs);
+  ASSERT_FALSE(heard.announcements.empty());
+  EXPECT_EQ(Json::parse(heard.announcements.back().json)["count"], 3);
+}
+
+TEST_F(CoreOverAFakeGate, CompletesARegistrationThatTheKernelSideCouldNotLookAt) {
+  const auto id = lease(HF_LEASE_REGISTRATION);
+  gate.standing[id].parts.clear();
+  gate.standing[id].record.state = HF_STATE_UNPROTECTED;
+  gate.standing[id].record.reasons = HF_REASON_VMA_BUSY;
+  start();
+  ASSERT_EQ(heard.surveys.size(), 1u);
+  EXPECT_TRUE(heard.surveys[0].keep_files);
+  scratch.write("file", std::string(8192, 'x'));
+  Survey found;
+  SurveyedPart part;
+  part.bytes = {0, 8192};
+  part.shared = part.writable = true;
+  part.path = "/dir/file";
+  part.warnings = {"shared extents"};
+  part.file = Fd(::open(scratch.path("file").c_str(), O_RDWR));
+  found.parts.push_back(std::move(part));
+  core->surveyed(heard.surveys[0], std::move(found));
+  EXPECT_EQ(gate.standing[id].record.state, HF_STATE_PROTECTED);
+  EXPECT_EQ(gate.standing[id].record.reasons, std::uint32_t{HF_REASON_LATE});
+  ASSERT_EQ(gate.standing[id].parts.size(), 1u);
+  EXPECT_EQ(core->table().find(id)->files.at(0).extents.total_bytes(), 8192u);
+  EXPECT_EQ(core->warnings(id), std::vector<std::string>{"/dir/file: shared extents"});
+}
+
+TEST_F(CoreOverAFakeGate, DropsASurveyOfARegistrationThatEnded) {
+  const auto id = lease(HF_LEASE_REGISTRATION);
+  start();
+  gate.standing.erase(id);
+  core->lifecycle(event(HF_EVENT_RELEASED, id));
+  core->surveyed(heard.surveys.at(0), {});
+  EXPECT_TRUE(core->warnings(id).empty());
+}
+
+}  // namespace
+}  // namespace hf

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+// A gate in memory: leases in a map, decided by the same decide(). Tests reach in to play the kernel.
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "daemon/gate_like.hpp"
+#include "decide.h"
+#include "kernel/paths.hpp"
+#include "lease/file_key.hpp"
+
+namespace hf::test {
+
+class FakeGate final : public GateLike {
+ public:
+  std::map<std::uint64_t, KernelLease> standing;
+  hf_meta counters{};
+  bool raced_now = false;                    ///< every new part finds a break under way
+  int raced_answers = 0;                     ///< how often raced() still says so
+  int fail_end = 0;                          ///< the next lease_end() calls that fail
+  std::function<void()> after_part;          ///< plays what happens once a part stands
+  std::uint32_t magic = 0x01021994;          ///< tmpfs
+  std::uint64_t next_id = 1;
+
+  bool took_over() const override { return !standing.empty(); }
+  Result<hf_meta> meta() const override { return counters; }
+  void learn_device_names() override {}
+
+  Result<hf_facts> facts(int fd) const override {
+    struct stat status {};
+    if (::fstat(fd, &status)) return sys_error(errno, "fstat", "fd");
+    hf_facts seen{};
+    seen.file = {.inode = status.st_ino, .device = kernel_device(major(status.st_dev), minor(status.st_dev)), .generation = 1};
+    seen.size_bytes = static_cast<std::uint64_t>(status.st_size);
+    seen.mode = status.st_mode;
+    seen.magic = magic;
+    seen.block_shift = 12;
+    seen.valid = 1;
+    return seen;
+  }
+
+  Result<std::uint64_t> lease_begin(const hf_lease& record) override {
+    const auto id = next_id++;
+    standing[id].record = record;
+    standing[id].record.id = id;
+    return id;
+  }
+
+  Result<PartOutcome> lease_part(std::uint64_t id, const hf_part& part, std::uint32_t, std::uint32_t) override {
+    if (!standing.contains(id)) return fail(ENOENT, "no lease");
+    auto taken = part;
+    taken.slot = static_cast<std::uint32_t>(standing[id].parts.size());
+    standing[id].parts.push_back(taken);
+    standing[id].record.parts++;
+    if (after_part) after_part();
+    return PartOutcome{.slot = taken.slot, .reasons = 0, .flags = 0, .raced = raced_now};
+  }
+
+  Result<bool> raced(const hf_part&) const override {
+    auto& left = const_cast<FakeGate*>(this)->raced_answers;
+    return left > 0 && left-- > 0;
+  }
+
+  Status lease_commit(std::uint64_t id, hf_lease_state state, std::uint32_t reasons) override {
+    if (!standing.contains(id)) return fail(ENOENT, "no lease");
+    standing[id].record.state = static_cast<std::uint8_t>(state);
+    standing[id].record.reasons = reasons;
+    return {};
+  }
+
+  Status lease_end(std::uint64_t id) override {
+    if (fail_end > 0) {
+      fail_end--;
+      return fail(EBUSY, "busy");
+    }
+    return standing.erase(id) ? Status{} : Status(fail(ENOENT, "no lease"));
+  }
+
+  Result<int> sweep() override { return 1; }
+
+  Result<std::vector<KernelLease>> leases() const override {
+    std::vector<KernelLease> all;
+    for (const auto& [id, lease] : standing) all.push_back(lease);
+    return all;
+  }
+
+  Result<std::optional<KernelLease>> lease(std::uint64_t id) const override {
+    const auto found = standing.find(id);
+    return found == standing.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  Result<std::optional<KernelFile>> file(const hf_file_key& key) const override {
+    KernelFile file{.key = key, .merged = 0, .slots = {}};
+    for (const auto& [id, lease] : standing)
+      for (const auto& part : lease.parts) {
+        if (!(part.file == key)) continue;
+        hf_slot slot{.state = 1, .first = part.first, .end = part.end, .holder = lease.record.tgid, .pad = 0};
+        hf_round_out(&slot.first, &slot.end, 12);
+        file.slots.push_back(slot);
+      }
+    return file.slots.empty() ? std::nullopt : std::optional(file);
+  }
+
+  Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const override {
+    const hf_question question{.op = op, .task = task, .first = first, .end = end};
+    hf_answer answer{};
+    const auto known = file(key);
+    if (*known)
+      for (const auto& slot : (**known).slots) hf_decide_slot(&question, &slot, &answer);
+    return static_cast<int>(answer.error);
+  }
+
+  int event_fd() const override { return -1; }
+  Result<int> consume(const Gate::Handlers&) override { return 0; }
+};
+
+/// Hooks that remember what was asked for.
+struct Heard {
+  std::vector<ProcessKey> watched;
+  std::vector<SurveyRequest> surveys;
+  std::vector<Announcement> announcements;
+  std::vector<Error> errors;
+
+  Hooks hooks() {
+    return {.watch_process = [this](const ProcessKey& process) { watched.push_back(process); },
+            .survey = [this](SurveyRequest request) { surveys.push_back(request); },
+            .announce = [this](const Announcement& announcement) { announcements.push_back(announcement); },
+            .report = [this](const Error& error) { errors.push_back(error); }};
+  }
+};
+
+}  // namespace hf::test
