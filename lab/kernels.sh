@@ -8,7 +8,7 @@
 
 # shellcheck disable=SC2034 # for the script that sources this one
 kernel_names=(6.1 6.12 7)
-cache=${HOLDFAST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/holdfast}
+cache=${HOLDFAST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast}
 
 # The suites of Debian that hold a kernel; -security is added where the machine itself has such a source.
 kernel_suite() {
@@ -62,7 +62,7 @@ fetch_kernel() (
     lab_die "Linux $name is not in $cache and only a Debian machine can fetch it. Next: copy the folder kernels/$name from one"
   mkdir -p "$cache/kernels"
   exec {lock}>"$cache/lock"
-  flock "$lock"
+  flock -n "$lock" || { say "waiting for another fetch to end"; flock "$lock"; }
   [ ! -e "$dir" ] || exit 0
   rm -rf "$cache"/kernels/.new-* # left by an interrupted fetch; the lock says that nobody is at it
   new=$(mktemp -d "$cache/kernels/.new-$name-XXXXXX")
@@ -106,11 +106,12 @@ fetch_kernel() (
     # shellcheck disable=SC2016 # dpkg's own fields
     dpkg-deb -W --showformat='${Package} ${Version}\n' "$deb"
   done >"$new/kernel/packages"
-  modules=$(find "$new/root" -path '*lib/modules/*' -prune -type d -print | head -n 1)
+  for modules in "$new"/root/lib/modules/* "$new"/root/usr/lib/modules/*; do [ ! -d "$modules" ] || break; done
   release=$(basename "$modules")
   mkdir -p "$new/kernel/lib/modules"
-  mv "$(find "$new/root" -name vmlinuz -o -name "vmlinuz-$release" | head -n 1)" "$new/kernel/vmlinuz"
-  mv "$(find "$modules" "$new/root/boot" -maxdepth 1 \( -name config -o -name "config-$release" \) | head -n 1)" "$new/kernel/config"
+  for file in vmlinuz config; do # beside the modules from 7.x on
+    if [ -e "$modules/$file" ]; then mv "$modules/$file" "$new/kernel/"; else mv "$new/root/boot/$file-$release" "$new/kernel/$file"; fi
+  done
   mv "$modules" "$new/kernel/lib/modules/"
   echo "$release" >"$new/kernel/release"
   depmod -b "$new/kernel" "$release"
