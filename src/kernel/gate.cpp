@@ -141,13 +141,13 @@ Status Gate::Impl::open_control() {
 
 Status Gate::Impl::open_rings() {
   auto on_denial = [](void* self, void* data, std::size_t size) {
-    auto* handlers = static_cast<Impl*>(self)->handlers;
-    if (handlers && handlers->denial && size >= sizeof(hf_denial)) handlers->denial(*static_cast<const hf_denial*>(data));
+    auto* to = static_cast<Impl*>(self)->handlers;
+    if (to && to->denial && size >= sizeof(hf_denial)) to->denial(*static_cast<const hf_denial*>(data));
     return 0;
   };
   auto on_lifecycle = [](void* self, void* data, std::size_t size) {
-    auto* handlers = static_cast<Impl*>(self)->handlers;
-    if (handlers && handlers->lifecycle && size >= sizeof(hf_lifecycle_event)) handlers->lifecycle(*static_cast<const hf_lifecycle_event*>(data));
+    auto* to = static_cast<Impl*>(self)->handlers;
+    if (to && to->lifecycle && size >= sizeof(hf_lifecycle_event)) to->lifecycle(*static_cast<const hf_lifecycle_event*>(data));
     return 0;
   };
   // Lifecycle first: a denial is told of a lease that the table knows by then.
