@@ -20,6 +20,7 @@ int exit_status(int code) {
     case EINVAL:
     case E2BIG:
     case ERANGE:
+    case ENODATA:
       return kUsage;
     case ENOTCONN:
     case ECONNREFUSED:

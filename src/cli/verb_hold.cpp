@@ -91,11 +91,15 @@ class Hold {
     if (options_.label.size() > HF_LABEL_MAX) return fail(EINVAL, fmt::format("the label is too long: {} bytes of at most {}", options_.label.size(), HF_LABEL_MAX));
     if (ranges.size() > HF_RANGES_MAX) return fail(E2BIG, fmt::format("{} ranges are too many for one lease: at most {}", ranges.size(), HF_RANGES_MAX), "Next: ask for fewer, longer ones");
     HF_TRY_ASSIGN(file_, open_target(options_.file, true));
-    HF_TRY_ASSIGN(ranges_, fit_ranges(ranges, file_.size_bytes, options_.file));
+    // Files of /proc and the like say that they are empty: what can't be held at all is told first, by the daemon, which knows.
+    auto fitting = fit_ranges(ranges, file_.size_bytes, options_.file);
+    if (!fitting && fitting.error().code != ENODATA) return tl::unexpected(fitting.error());
+    ranges_ = fitting ? *fitting : std::vector<hf_range>{{0, 0}};
     HF_TRY_ASSIGN(session_, connect(cli_));
     if (options_.settle) session_.set_timeout_ms(kSettleTimeoutMs);
     std::error_code error;
     lease_ = session_.acquire(file_.fd.get(), ranges_, {options_.settle, options_.label}, error);
+    if (error.value() == ENODATA && !fitting) return tl::unexpected(fitting.error());
     if (error) return tl::unexpected(last_error(session_, error.value()));
     session_.set_timeout_ms(HF_TIMEOUT_DEFAULT_MS);
     file_.fd.reset();  // the lease is on the file, not on our descriptor; unlinking and unmounting go on as ever

@@ -23,7 +23,7 @@ void print(const Json& answer) {
                  age_text(age.is_number() ? age.get<double>() : 0), extents_text(member(lease, "asked")), file_text(file)});
     }
     if (number_at(file, "merged"))
-      notes += fmt::format("{}: {} share an extent for want of room; more is protected than was asked for: {}\n", printable(file_text(file)),
+      notes += fmt::format("{}: {} merged with a neighbour for want of room, so more is protected than was asked for: {}\n", printable(file_text(file)),
                            count_text(number_at(file, "merged"), "lease"), extents_text(member(file, "protected")));
     if (const std::uint64_t others = number_at(file, "leases_of_others")) notes += fmt::format("{}: {} of other users not shown\n", printable(file_text(file)), count_text(others, "lease"));
   }
