@@ -39,7 +39,7 @@ apt_private() {
     -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
     -o "Dir::State=$1/state" -o "Dir::State::lists=$1/lists" -o "Dir::State::status=$1/status"
     -o "Dir::Cache=$1/cache" -o APT::Sandbox::User=root -o APT::Architecture=amd64 -o APT::Architectures::=amd64
-    -o Acquire::Languages=none -o Acquire::Retries=2 -q
+    -o Acquire::Languages=none -o Acquire::Retries=2 -o APT::Update::Error-Mode=any -q
   )
 }
 
@@ -48,7 +48,11 @@ debian_mirrors() {
   local format="\$(ORIGIN) \$(LABEL) \$(REPO_URI)" lines
   lines=$(apt-get indextargets --format "$format" 'Created-By: Packages')
   if [ -z "$lines" ]; then # never updated: read what the sources say of themselves, into a place of our own
-    apt-get -q -o "Dir::State::lists=$1/own-lists" -o APT::Sandbox::User=root update >"$1/log" 2>&1 || return 1
+    mkdir -p "$1/own-lists/partial"
+    apt-get -q -o "Dir::State::lists=$1/own-lists" -o APT::Sandbox::User=root -o APT::Update::Error-Mode=any update >"$1/log" 2>&1 || {
+      tail -n 5 "$1/log" >&2
+      return 1
+    }
     lines=$(apt-get -o "Dir::State::lists=$1/own-lists" indextargets --format "$format" 'Created-By: Packages')
   fi
   awk '$1 == "Debian" && !seen[$2]++ {print $2, $3}' <<<"$lines"
@@ -72,7 +76,7 @@ fetch_kernel() (
   say "looking for Linux $name in Debian's suite $suite (package lists of about 10 MiB)"
   mirrors=$(debian_mirrors "$new") || mirrors=''
   [ -n "$mirrors" ] ||
-    lab_die "no source of Debian's packages found on this machine. Next: look at /etc/apt/sources.list and sources.list.d, run apt-get update"
+    lab_die "no source of Debian's packages works on this machine. Next: check the network, /etc/apt/sources.list and sources.list.d with apt-get update"
   apt_private "$new"
   keys=/usr/share/keyrings/debian-archive-keyring.gpg
   options=arch=amd64
