@@ -79,7 +79,7 @@ HF_INLINE void hf_decide_slots(const struct hf_question *question, const struct 
 /** Takes the seals of the mount into the answer. @param seals hf_mount::seals */
 HF_INLINE void hf_decide_seals(const struct hf_question *question, __u32 seals, struct hf_answer *answer)
 {
-	if (!answer->error && question->op < 32 && (seals & (1u << question->op)))
+	if (!answer->error && question->first < question->end && question->op < 32 && (seals & (1u << question->op)))
 		answer->error = HF_ETXTBSY;
 }
 

@@ -89,7 +89,7 @@ static __always_inline __u32 cgroup_path(struct task_struct *task, char *out)
 }
 
 /* Fills the event with the current task. Small subprograms keep the verifier's states few. */
-static __noinline int breaker_task(struct hf_denial *event)
+__noinline int breaker_task(struct hf_denial *event)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader, *parent;
@@ -128,7 +128,7 @@ static __noinline int breaker_task(struct hf_denial *event)
 	return 0;
 }
 
-static __noinline int breaker_program(struct hf_denial *event)
+__noinline int breaker_program(struct hf_denial *event)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
@@ -160,7 +160,7 @@ static __noinline int breaker_program(struct hf_denial *event)
 	return 0;
 }
 
-static __noinline int breaker_cgroup(struct hf_denial *event)
+__noinline int breaker_cgroup(struct hf_denial *event)
 {
 	if (!event)
 		return 0;
@@ -169,6 +169,7 @@ static __noinline int breaker_cgroup(struct hf_denial *event)
 	return 0;
 }
 
+/* Static, unlike the others: a function that is verified by itself takes no kernel pointers. */
 static __noinline int breaker_file(struct hf_denial *event, struct dentry *dentry)
 {
 	if (!event)
@@ -184,16 +185,18 @@ static __always_inline bool compat_task(struct task_struct *task)
 	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
 }
 
-static __always_inline void breaker_syscall(struct hf_denial *event)
+__noinline int breaker_syscall(struct hf_denial *event)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct pt_regs *regs;
 
+	if (!event)
+		return 0;
 	event->syscall_nr = -1;
 	event->compat = 0;
 	__builtin_memset(event->syscall_args, 0, sizeof(event->syscall_args));
 	if (event->task_flags & (PF_KTHREAD | PF_IO_WORKER))
-		return;
+		return 0;
 	regs = (void *)bpf_task_pt_regs(task);
 	event->syscall_nr = BPF_CORE_READ(regs, orig_ax);
 	if (compat_task(task)) {
@@ -212,6 +215,7 @@ static __always_inline void breaker_syscall(struct hf_denial *event)
 		event->syscall_args[4] = BPF_CORE_READ(regs, r8);
 		event->syscall_args[5] = BPF_CORE_READ(regs, r9);
 	}
+	return 0;
 }
 
 /* Sends the refusal. Never decides anything: where the buffer is full the refusal stands and is counted. */

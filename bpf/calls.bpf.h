@@ -3,7 +3,7 @@
 #ifndef HF_CALLS_BPF_H
 #define HF_CALLS_BPF_H
 
-static __noinline int call_begin(struct hf_lease *record)
+static __always_inline int call_begin(struct hf_lease *record)
 {
 	if (!record)
 		return -EINVAL;
@@ -12,7 +12,7 @@ static __noinline int call_begin(struct hf_lease *record)
 	return bpf_map_update_elem(&hf_leases, &record->id, record, BPF_NOEXIST);
 }
 
-static __noinline int call_part(__u64 id, struct hf_part *part, __u32 holder, __u32 page_shift)
+static __always_inline int call_part(__u64 id, struct hf_part *part, __u32 holder, __u32 page_shift)
 {
 	struct hf_control *c = control();
 	struct hf_lease *record;
@@ -61,10 +61,10 @@ static long sweep_slot(__u32 index, struct sweep *sweep)
 
 	if (slot && slot->state)
 		sweep->used = 1;
-	return sweep->used;
+	return 0;
 }
 
-static __noinline int call_sweep(struct hf_file_key *file)
+static __always_inline int call_sweep(struct hf_file_key *file)
 {
 	struct hf_control *c = control();
 	int error = 0;
@@ -125,7 +125,7 @@ int hf_call(void *ctx)
 		}
 		break;
 	case HF_CALL_LEASE_END:
-		result = lease_end(id, false);
+		result = lease_end(id, 0);
 		break;
 	case HF_CALL_SWEEP:
 		result = call_sweep(&call->part.file);

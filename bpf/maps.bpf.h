@@ -93,7 +93,22 @@ struct {
 	__type(value, __u64);
 } hf_umems SEC(".maps");
 
-/* A pinning call between its entry and its return, by thread. */
+/* The look at the mappings under a registration. */
+struct walk {
+	__u64 at; /* next address to look at */
+	__u64 end;
+	__u32 parts;
+	__u32 tgid;
+	__u32 observe_only;
+	/* what the callback saw of the mapping at `at` */
+	__u32 is_file;
+	__u64 vma_end;
+	__u32 writer;
+	__u32 page_shift;
+	struct hf_part part;
+};
+
+/* A pinning call between its entry and its return, by thread. It holds the walk too: a program's stack has 512 bytes for all its calls. */
 struct hf_pinning {
 	__u64 lease; /* 0: no file-backed part was found */
 	__u64 device;
@@ -105,6 +120,7 @@ struct hf_pinning {
 	__u32 suspect; /* a break that overlaps was under way at entry */
 	__u32 reasons;
 	__u32 odp;
+	struct walk walk;
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -42,7 +42,7 @@ static long overlap_step(void *map, const struct hf_flight_key *key, struct hf_f
 	return 1;
 }
 
-static __noinline int under_way(const struct hf_part *part, __u64 before_ns)
+__noinline int under_way(struct hf_part *part, __u64 before_ns)
 {
 	if (!part || !flights())
 		return 0;
@@ -93,7 +93,7 @@ static __always_inline void tell(__u32 kind, __u64 lease, const struct hf_lease 
 }
 
 /* Gives all slots of a lease back and forgets it. @return 0 or -ENOENT */
-static __noinline int lease_end(__u64 id, bool silent)
+__noinline int lease_end(__u64 id, int silent)
 {
 	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
 	__u64 umem;
@@ -112,31 +112,18 @@ static __noinline int lease_end(__u64 id, bool silent)
 
 /* ---- the mappings under a registration ---- */
 
-struct walk {
-	__u64 at;  /* next address to look at */
-	__u64 end;
-	__u64 lease;
-	__u32 parts;
-	__u32 reasons;
-	__u32 suspect;
-	__u32 tgid;
-	__u32 leased; /* file-backed parts that hold a slot */
-	__u32 observe_only;
-	/* what the callback saw of the mapping at `at` */
-	__u64 vma_end;
-	__u32 is_file;
-	__u32 writer;
-	__u32 page_shift;
-	__u32 pad;
-	struct hf_part part;
-};
-
-static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma, struct walk *walk)
+/* @param held points to a pointer on the stack, since callbacks get stack only */
+static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma, struct hf_pinning **held)
 {
+	struct hf_pinning *pinning = *held;
+	struct walk *walk;
 	struct file *file = vma->vm_file;
 	struct inode *inode;
 	__u64 first, end;
 
+	if (!pinning)
+		return 0;
+	walk = &pinning->walk;
 	walk->vma_end = vma->vm_end;
 	walk->is_file = 0;
 	/* A private mapping is pinned as copies of its own (GUP breaks copy-on-write before a long-term pin): not the file's pages. */
@@ -161,64 +148,72 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 }
 
 /* Adds the part that look_at_mapping() left. */
-static __noinline int add_part(struct walk *walk)
+__noinline int add_part(struct hf_pinning *pinning)
 {
 	struct hf_control *c = control();
 	struct hf_part_key key = {};
+	struct hf_part *part, copy;
+	struct walk *walk;
 
-	if (!walk)
+	if (!pinning)
 		return 0;
+	walk = &pinning->walk;
+	part = &walk->part;
 	if (walk->parts >= HF_PARTS_MAX) {
-		walk->reasons |= HF_REASON_TOO_MANY_PARTS;
+		pinning->reasons |= HF_REASON_TOO_MANY_PARTS;
 		return 0;
 	}
-	if (!walk->lease)
-		walk->lease = new_id();
-	walk->part.slot = HF_NO_SLOT;
-	walk->part.reasons = 0;
-	if (!supported_magic(walk->part.magic)) {
-		walk->part.reasons |= HF_REASON_FILESYSTEM;
+	if (!pinning->lease)
+		pinning->lease = new_id();
+	part->slot = HF_NO_SLOT;
+	part->reasons = 0;
+	if (!supported_magic(part->magic)) {
+		part->reasons |= HF_REASON_FILESYSTEM;
 	} else if (walk->observe_only) {
-		walk->part.reasons |= HF_REASON_READ_ONLY;
+		part->reasons |= HF_REASON_READ_ONLY;
 	} else if (!walk->writer) {
-		walk->part.reasons |= HF_REASON_NOT_WRITER;
+		part->reasons |= HF_REASON_NOT_WRITER;
 	} else if (!adder_enter(c)) {
-		walk->part.reasons |= HF_REASON_VMA_BUSY;
+		part->reasons |= HF_REASON_VMA_BUSY;
 	} else {
-		if (!slot_take(&walk->part, walk->tgid, walk->page_shift)) {
-			walk->leased++;
-			if (under_way(&walk->part, ~0ull))
-				walk->suspect = 1;
-		}
+		/* The slot first, then the look: a break that begins in between meets the slot. */
+		if (!slot_take(part, walk->tgid, walk->page_shift) && under_way(part, ~0ull))
+			pinning->suspect = 1;
 		adder_leave(c);
 	}
-	walk->reasons |= walk->part.reasons;
-	key.lease = walk->lease;
-	key.index = walk->parts++;
-	if (bpf_map_update_elem(&hf_parts, &key, &walk->part, BPF_ANY)) {
-		slot_give_back(&walk->part);
-		walk->parts--;
-		walk->reasons |= HF_REASON_NO_ROOM;
+	pinning->reasons |= part->reasons;
+	key.lease = pinning->lease;
+	key.index = walk->parts;
+	copy = *part;
+	if (bpf_map_update_elem(&hf_parts, &key, &copy, BPF_ANY)) {
+		slot_give_back(&copy);
+		pinning->reasons |= HF_REASON_NO_ROOM;
+		return 0;
 	}
+	walk->parts++;
 	return 0;
 }
 
-static long walk_step(__u32 index, struct walk *walk)
+static long walk_step(__u32 index, struct hf_pinning **held)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct hf_pinning *pinning = *held;
+	struct walk *walk;
 	long error;
 
+	if (!pinning)
+		return 1;
+	walk = &pinning->walk;
 	if (walk->at >= walk->end)
 		return 1;
-	error = bpf_find_vma(task, walk->at, look_at_mapping, walk, 0);
+	error = bpf_find_vma(bpf_get_current_task_btf(), walk->at, look_at_mapping, held, 0);
 	if (error) {
 		/* Nothing mapped there: the pin fails, or faults as ODP. Anything else is the lock. */
 		if (error != -ENOENT)
-			walk->reasons |= HF_REASON_VMA_BUSY;
+			pinning->reasons |= HF_REASON_VMA_BUSY;
 		return 1;
 	}
 	if (walk->is_file)
-		add_part(walk);
+		add_part(pinning);
 	if (walk->vma_end <= walk->at)
 		return 1;
 	walk->at = walk->vma_end;
@@ -227,7 +222,7 @@ static long walk_step(__u32 index, struct walk *walk)
 
 /* ---- records ---- */
 
-static __noinline int record_fill(struct hf_lease *record, const struct hf_pinning *pinning)
+__noinline int record_fill(struct hf_lease *record, struct hf_pinning *pinning)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct hf_control *c = control();
@@ -263,40 +258,44 @@ static __always_inline struct hf_lease *record_new(__u64 id)
 	return bpf_map_lookup_elem(&hf_leases, &id);
 }
 
-static __noinline int walk_and_record(struct hf_pinning *pinning)
+/* Finds the file-backed parts of the registration, leases them, and makes the record. */
+__noinline int walk_and_record(struct hf_pinning *pinning)
 {
-	struct walk walk = {};
+	struct hf_pinning *held = pinning;
 	struct hf_lease *record;
+	struct walk *walk;
+	__u64 id;
 
 	if (!pinning)
 		return 0;
-	walk.at = pinning->address;
-	walk.end = pinning->address + pinning->length_bytes;
-	walk.tgid = bpf_get_current_pid_tgid() >> 32;
-	walk.observe_only = !(pinning->access & IB_ACCESS_WRITABLE);
-	if (walk.end <= walk.at)
+	walk = &pinning->walk;
+	walk->at = pinning->address;
+	walk->end = pinning->address + pinning->length_bytes;
+	walk->tgid = bpf_get_current_pid_tgid() >> 32;
+	walk->observe_only = !(pinning->access & IB_ACCESS_WRITABLE);
+	walk->parts = 0;
+	pinning->reasons = 0;
+	if (walk->end <= walk->at)
 		return 0;
-	bpf_loop(WALK_MAPPINGS, walk_step, &walk, 0);
-	if (walk.at < walk.end && walk.parts && !(walk.reasons & HF_REASON_VMA_BUSY))
-		walk.reasons |= HF_REASON_TOO_MANY_PARTS;
-	pinning->lease = walk.lease;
-	pinning->reasons = walk.reasons;
-	pinning->suspect |= walk.suspect;
-	if (!walk.lease)
+	bpf_loop(WALK_MAPPINGS, walk_step, &held, 0);
+	if (walk->at < walk->end && walk->parts && !(pinning->reasons & HF_REASON_VMA_BUSY))
+		pinning->reasons |= HF_REASON_TOO_MANY_PARTS;
+	id = pinning->lease;
+	if (!id)
 		return 0;
-	record = record_new(walk.lease);
+	record = record_new(id);
 	if (record) {
-		record->id = walk.lease;
-		record->parts = walk.parts;
-		record->reasons = walk.reasons;
+		record->id = id;
+		record->parts = walk->parts;
+		record->reasons = pinning->reasons;
 		record_fill(record, pinning);
 		return 0;
 	}
 	/* Without a record nobody could end it: give the slots back, count it, and have the daemon look. */
-	bpf_loop(walk.parts < HF_PARTS_MAX ? walk.parts : HF_PARTS_MAX, end_part, &walk.lease, 0);
+	bpf_loop(walk->parts < HF_PARTS_MAX ? walk->parts : HF_PARTS_MAX, end_part, &id, 0);
 	pinning->lease = 0;
 	COUNT(unprotected, 1);
-	tell(HF_EVENT_INCOMPLETE, walk.lease, NULL);
+	tell(HF_EVENT_INCOMPLETE, id, NULL);
 	return 0;
 }
 
@@ -304,37 +303,43 @@ static __noinline int walk_and_record(struct hf_pinning *pinning)
 
 static __always_inline int pin_entry(__u64 device, __u64 address, __u64 length, __u32 access, __u32 odp)
 {
+	static const struct hf_pinning none;
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct hf_pinning pinning = {
-		.device = device,
-		.address = address,
-		.length_bytes = length,
-		.access = access,
-		.odp = odp,
-		.start_ns = bpf_ktime_get_boot_ns(),
-		.passed = passed_total(),
-	};
-	struct hf_pinning *missed = bpf_map_lookup_elem(&hf_pinnings, &thread);
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct hf_pinning *pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
 
 	/* While programs are replaced, the old and the new ones see the same call: the first has done it. */
-	if (missed && missed->device == device && missed->address == address && missed->length_bytes == length && missed->odp == odp &&
-	    pinning.start_ns - missed->start_ns < SAME_CALL_NS)
+	if (pinning && pinning->device == device && pinning->address == address && pinning->length_bytes == length && pinning->odp == odp &&
+	    now - pinning->start_ns < SAME_CALL_NS)
 		return 0;
-	if (missed && missed->lease) {
+	if (pinning && pinning->lease) {
 		/* This thread's last call never returned as far as we saw: its lease stays, without an end that we could see. */
-		struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &missed->lease);
+		__u64 missed = pinning->lease;
+		struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &missed);
 
 		if (record)
 			record->reasons |= HF_REASON_MISSED_RETURN;
 	}
 	COUNT(registrations, 1);
-	walk_and_record(&pinning);
-	if (!pinning.lease && !pinning.reasons) {
-		if (missed)
-			bpf_map_delete_elem(&hf_pinnings, &thread);
-		return 0;
-	}
-	bpf_map_update_elem(&hf_pinnings, &thread, &pinning, BPF_ANY);
+	if (bpf_map_update_elem(&hf_pinnings, &thread, &none, BPF_ANY))
+		goto no_room;
+	pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
+	if (!pinning)
+		goto no_room;
+	pinning->device = device;
+	pinning->address = address;
+	pinning->length_bytes = length;
+	pinning->access = access;
+	pinning->odp = odp;
+	pinning->start_ns = now;
+	pinning->passed = passed_total();
+	walk_and_record(pinning);
+	if (!pinning->lease && !pinning->reasons)
+		bpf_map_delete_elem(&hf_pinnings, &thread);
+	return 0;
+no_room:
+	COUNT(unprotected, 1);
+	tell(HF_EVENT_INCOMPLETE, 0, NULL);
 	return 0;
 }
 
@@ -352,11 +357,11 @@ static long raced_step(__u32 index, struct raced_look *look)
 
 	if (part && part->slot != HF_NO_SLOT && under_way(part, look->before_ns))
 		look->found = 1;
-	return look->found;
+	return 0;
 }
 
 /* @return true where a break may have taken pages between the decision to let it pass and the pin */
-static __noinline int raced(const struct hf_pinning *pinning, __u32 parts)
+__noinline int raced(struct hf_pinning *pinning, __u32 parts)
 {
 	if (!pinning || !pinning->suspect || pinning->odp)
 		return 0;
@@ -375,49 +380,42 @@ static __always_inline void look_again(struct hf_pinning *pinning)
 	__u64 passed = pinning->passed;
 
 	if (pinning->lease)
-		lease_end(pinning->lease, true);
+		lease_end(pinning->lease, 1);
 	pinning->lease = 0;
 	walk_and_record(pinning);
 	if (pinning->lease && !pinning->odp && (pinning->suspect || passed_total() != passed || flights()))
 		pinning->reasons |= HF_REASON_LATE;
 }
 
-static __always_inline int pin_return(__u64 umem)
+/* Takes the outcome over into the record. */
+__noinline int settle(struct hf_pinning *pinning, __u64 umem)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct hf_pinning *entry = bpf_map_lookup_elem(&hf_pinnings, &thread);
-	struct hf_pinning pinning;
 	struct hf_lease *record;
 	__u32 reasons;
+	__u64 id;
 
-	if (!entry)
+	if (!pinning)
 		return 0;
-	pinning = *entry;
-	bpf_map_delete_elem(&hf_pinnings, &thread);
-	if (umem >= (__u64)-MAX_ERRNO || !umem) {
-		lease_end(pinning.lease, true);
-		return 0;
-	}
-	if (pinning.reasons & HF_REASON_VMA_BUSY)
-		look_again(&pinning);
-	if (!pinning.lease && (pinning.reasons & HF_REASON_VMA_BUSY)) {
+	if (pinning->reasons & HF_REASON_VMA_BUSY)
+		look_again(pinning);
+	id = pinning->lease;
+	if (!id && (pinning->reasons & HF_REASON_VMA_BUSY)) {
 		/* Nothing is known of its mappings: a record without parts, for the daemon to complete. */
-		pinning.lease = new_id();
-		record = record_new(pinning.lease);
+		id = new_id();
+		record = record_new(id);
 		if (record) {
-			record->id = pinning.lease;
-			record_fill(record, &pinning);
+			record->id = id;
+			record_fill(record, pinning);
 		}
 	}
-	record = bpf_map_lookup_elem(&hf_leases, &pinning.lease);
+	record = bpf_map_lookup_elem(&hf_leases, &id);
 	if (!record)
 		return 0;
-	reasons = pinning.reasons;
-	if (raced(&pinning, record->parts))
+	reasons = record->reasons | pinning->reasons;
+	if (raced(pinning, record->parts))
 		reasons |= HF_REASON_RACED;
 	record->umem = umem;
-	record->reasons |= reasons;
-	reasons = record->reasons;
+	record->reasons = reasons;
 	if (!reasons || reasons == HF_REASON_LATE) {
 		record->state = HF_STATE_PROTECTED;
 	} else if (!(reasons & ~(__u32)HF_REASON_READ_ONLY)) {
@@ -426,8 +424,23 @@ static __always_inline int pin_return(__u64 umem)
 		record->state = HF_STATE_UNPROTECTED;
 		COUNT(unprotected, 1);
 	}
-	bpf_map_update_elem(&hf_umems, &umem, &pinning.lease, BPF_ANY);
-	tell(reasons & HF_REASON_VMA_BUSY ? HF_EVENT_INCOMPLETE : HF_EVENT_REGISTERED, pinning.lease, NULL);
+	bpf_map_update_elem(&hf_umems, &umem, &id, BPF_ANY);
+	tell(reasons & HF_REASON_VMA_BUSY ? HF_EVENT_INCOMPLETE : HF_EVENT_REGISTERED, id, NULL);
+	return 0;
+}
+
+static __always_inline int pin_return(__u64 umem)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct hf_pinning *pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
+
+	if (!pinning)
+		return 0;
+	if (umem >= (__u64)-MAX_ERRNO || !umem)
+		lease_end(pinning->lease, 1);
+	else
+		settle(pinning, umem);
+	bpf_map_delete_elem(&hf_pinnings, &thread);
 	return 0;
 }
 
@@ -459,7 +472,9 @@ int hf_odp_return(struct pt_regs *ctx)
 SEC("kprobe")
 int hf_odp_implicit_return(struct pt_regs *ctx)
 {
-	struct hf_pinning pinning = {.start_ns = bpf_ktime_get_boot_ns(), .odp = 1, .length_bytes = ~0ull};
+	static const struct hf_pinning implicit = {.odp = 1, .length_bytes = ~0ull};
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct hf_pinning *pinning;
 	struct hf_lease *record;
 	__u64 umem = PT_REGS_RC(ctx);
 	__u64 id;
@@ -470,14 +485,18 @@ int hf_odp_implicit_return(struct pt_regs *ctx)
 	COUNT(unprotected, 1);
 	id = new_id();
 	record = record_new(id);
-	if (record) {
-		record_fill(record, &pinning);
+	bpf_map_update_elem(&hf_pinnings, &thread, &implicit, BPF_ANY);
+	pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
+	if (record && pinning) {
+		pinning->start_ns = bpf_ktime_get_boot_ns();
+		record_fill(record, pinning);
 		record->id = id;
 		record->umem = umem;
 		record->reasons = HF_REASON_IMPLICIT_ODP;
 		record->state = HF_STATE_UNPROTECTED;
 		bpf_map_update_elem(&hf_umems, &umem, &id, BPF_ANY);
 	}
+	bpf_map_delete_elem(&hf_pinnings, &thread);
 	tell(HF_EVENT_REGISTERED, id, NULL);
 	return 0;
 }
@@ -490,7 +509,7 @@ int hf_release(struct pt_regs *ctx)
 	__u64 *lease = umem ? bpf_map_lookup_elem(&hf_umems, &umem) : NULL;
 
 	if (lease)
-		lease_end(*lease, false);
+		lease_end(*lease, 0);
 	return 0;
 }
 

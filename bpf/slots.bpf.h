@@ -2,6 +2,8 @@
 /*
  * Leased slots of a file: taking, giving back and asking. One writer's code for the observer (kprobes) and for the daemon (syscall programs).
  *
+ * Functions without "static" are verified once by themselves, and not anew on each way that leads to them.
+ *
  * Lock-free, because kprobe programs may not take bpf_spin_lock and the gate may not wait. A slot goes FREE → FILLING → counted by one compare-and-swap
  * each; the gate ignores a FILLING one. Entries of hf_files are only ever deleted by the sweep below, which keeps adders out while it looks.
  */
@@ -50,7 +52,7 @@ static __always_inline bool slot_claim(struct hf_slot *slot, __u64 first, __u64 
 	return true;
 }
 
-static __noinline int claim_inline(struct hf_file *file, __u64 first, __u64 end, __u32 holder)
+static __always_inline int claim_inline(struct hf_file *file, __u64 first, __u64 end, __u32 holder)
 {
 	if (!file)
 		return -1;
@@ -60,7 +62,7 @@ static __noinline int claim_inline(struct hf_file *file, __u64 first, __u64 end,
 	return -1;
 }
 
-static __noinline int claim_chunk(struct hf_chunk *chunk, __u64 first, __u64 end, __u32 holder)
+static __always_inline int claim_chunk(struct hf_chunk *chunk, __u64 first, __u64 end, __u32 holder)
 {
 	if (!chunk)
 		return -1;
@@ -70,14 +72,13 @@ static __noinline int claim_chunk(struct hf_chunk *chunk, __u64 first, __u64 end
 	return -1;
 }
 
-/* Makes a free-for-all of one slot: the nearest one grows to cover the range too. Only when all HF_SLOTS are taken. */
 struct merge {
 	struct hf_file_key key;
 	__u64 first;
 	__u64 end;
 	__u64 best_distance;
 	__u32 best;
-	__u32 holder;
+	__u32 pad;
 };
 
 static long merge_look(__u32 index, struct merge *merge)
@@ -181,6 +182,26 @@ static __always_inline void account_slot(const struct hf_file_key *key, int n)
 		__sync_fetch_and_add(&mount->leases, n);
 }
 
+/* Only when all HF_SLOTS are taken: the nearest one grows to cover the range too. @return 0, or -EAGAIN where widenings raced too often */
+__noinline int slot_merge(struct hf_part *part, __u64 first, __u64 end, __u32 holder)
+{
+	struct hf_slot *slot;
+
+	if (!part)
+		return -EINVAL;
+	struct merge merge = {.key = part->file, .first = first, .end = end, .best_distance = ~0ull, .best = HF_NO_SLOT};
+
+	bpf_loop(HF_SLOTS, merge_look, &merge, 0);
+	if (merge.best >= HF_SLOTS)
+		return -EAGAIN;
+	slot = slot_at(&merge.key, merge.best);
+	if (!slot || !slot_join(slot, first, end, holder))
+		return -EAGAIN;
+	part->slot = merge.best;
+	part->flags |= HF_PART_MERGED;
+	return 0;
+}
+
 /* The high-water mark of chunks only ever grows: a plain store could take a racing adder's chunk out of the gate's sight. */
 static __always_inline void raise_chunks(struct hf_file *file, __u32 chunks)
 {
@@ -196,7 +217,7 @@ static __always_inline void raise_chunks(struct hf_file *file, __u32 chunks)
  * Takes a slot for part->file [part->first, part->end), rounded out to pages. Sets part->slot, part->flags, part->reasons.
  * The caller is between adder_enter() and adder_leave().
  */
-static __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
+__noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
 {
 	if (!part)
 		return -EINVAL;
@@ -242,18 +263,9 @@ static __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_s
 			return 0;
 		}
 	}
-	struct merge merge = {.key = key, .first = first, .end = end, .best_distance = ~0ull, .best = HF_NO_SLOT, .holder = holder};
-
-	bpf_loop(HF_SLOTS, merge_look, &merge, 0);
-	if (merge.best < HF_SLOTS) {
-		struct hf_slot *slot = slot_at(&key, merge.best);
-
-		if (slot && slot_join(slot, first, end, holder)) {
-			part->slot = merge.best;
-			part->flags |= HF_PART_MERGED;
-			__sync_fetch_and_add(&file->merged, 1);
-			return 0;
-		}
+	if (!slot_merge(part, first, end, holder)) {
+		__sync_fetch_and_add(&file->merged, 1);
+		return 0;
 	}
 	account_slot(&key, -1);
 no_room:
@@ -289,30 +301,40 @@ struct ask {
 	struct hf_answer answer;
 };
 
-static long ask_chunk(__u32 index, struct ask *ask)
+/* @param held points to a pointer on the stack: on 6.1, callbacks and map keys take nothing but stack and map memory */
+static long ask_chunk(__u32 index, struct ask **held)
 {
-	struct hf_chunk_key chunk_key = {.file = ask->key, .index = index};
-	struct hf_chunk *chunk = bpf_map_lookup_elem(&hf_chunks, &chunk_key);
+	struct ask *ask = *held;
+	struct hf_chunk_key chunk_key = {.index = index};
+	struct hf_chunk *chunk;
 
+	if (!ask)
+		return 1;
+	chunk_key.file = ask->key;
+	chunk = bpf_map_lookup_elem(&hf_chunks, &chunk_key);
 	if (chunk)
 		hf_decide_slots(&ask->question, chunk->slots, HF_CHUNK_SLOTS, &ask->answer);
 	return 0;
 }
 
 /* The decision over all slots of the file. @return the errno for the breaker, 0 = allowed */
-static __noinline int decide(struct ask *ask)
+__noinline int decide(struct ask *ask)
 {
+	struct ask *held = ask;
+	struct hf_file_key key;
+	struct hf_file *file;
+
 	if (!ask)
 		return 0;
-	struct hf_file *file = bpf_map_lookup_elem(&hf_files, &ask->key);
-
+	key = ask->key;
+	file = bpf_map_lookup_elem(&hf_files, &key);
 	if (!file)
 		return 0;
 	hf_decide_slots(&ask->question, file->slots, HF_INLINE_SLOTS, &ask->answer);
 	if (file->chunks) {
 		__u32 chunks = file->chunks;
 
-		bpf_loop(chunks > HF_CHUNKS ? HF_CHUNKS : chunks, ask_chunk, ask, 0);
+		bpf_loop(chunks > HF_CHUNKS ? HF_CHUNKS : chunks, ask_chunk, &held, 0);
 	}
 	return ask->answer.error;
 }
