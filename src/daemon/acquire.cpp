@@ -44,7 +44,7 @@ Result<Candidate> examine(Core& core, const AcquireRequest& request) {
   if (mode.writable || request.peer.root()) return candidate;
   HF_TRY_ASSIGN(const auto owner, file_owner(fd));
   candidate.caller.owner = owner == request.peer.uid;
-  candidate.caller.cap_lease = has_cap_lease(request.peer.pid) && core.processes().is(request.peer.pid, request.peer.start_ns);
+  candidate.caller.cap_lease = has_cap_lease(core.processes(), request.peer.pid) && core.processes().is(request.peer.pid, request.peer.start_ns);
   return candidate;
 }
 

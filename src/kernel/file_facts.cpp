@@ -14,8 +14,6 @@
 #include <charconv>
 #include <vector>
 
-#include "kernel/process.hpp"
-
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -147,8 +145,8 @@ Result<uid_t> file_owner(int fd) {
   return status.st_uid;
 }
 
-bool has_cap_lease(pid_t pid) {
-  const auto status = ProcessTable().text(pid, "status");
+bool has_cap_lease(const ProcessTable& processes, pid_t pid) {
+  const auto status = processes.text(pid, "status");
   const auto field = status ? status_field(*status, "CapEff") : std::nullopt;
   std::uint64_t capabilities = 0;
   if (field) std::from_chars(field->data(), field->data() + field->size(), capabilities, 16);

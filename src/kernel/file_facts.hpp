@@ -7,6 +7,7 @@
 
 #include "base/result.hpp"
 #include "kern.h"
+#include "kernel/process.hpp"
 #include "lease/admission.hpp"
 
 namespace hf {
@@ -33,7 +34,7 @@ Result<OpenMode> open_mode(int fd);
 Result<uid_t> file_owner(int fd);
 
 /// Does the process have CAP_LEASE?
-bool has_cap_lease(pid_t pid);
+bool has_cap_lease(const ProcessTable& processes, pid_t pid);
 
 /// Gives every byte of the window a written block of its own without changing its content, whoever writes meanwhile: allocates, unshares, and takes
 /// a write fault on each page that is not settled. Waits for the disk: not for the event loop.
