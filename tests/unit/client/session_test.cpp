@@ -2,6 +2,7 @@
 // The library's functions against a daemon that follows a script.
 #include <sys/wait.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -479,6 +480,34 @@ TEST_F(SessionTest, ManyThreadsShareASession) {
   for (auto& thread : threads) thread.join();
   served.get();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(SessionTest, AReplyIsNotReadAwayFromUnderTheOneWhoWaitsForIt) {
+  connect();
+  ASSERT_EQ(hf_set_timeout(session, 2000), 0);
+  constexpr int kCalls = 400;
+  auto served = script([&] {
+    for (int i = 0; i < kCalls; ++i) peer->reply(peer->expect(HF_WIRE_QUERY), HF_WIRE_JSON, "{}");
+  });
+  std::atomic<bool> ended = false;
+  std::thread taker([&] {
+    hf_lease_event event;
+    while (!ended) (void)!hf_next_event(session, &event, sizeof event);
+  });
+  auto slowest = 0ms;
+  for (int i = 0; i < kCalls; ++i) {
+    char* json = nullptr;
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_EQ(hf_query(session, "{}", -1, &json), 0);
+    hf_free(json);
+    slowest = std::max(slowest, std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - before));
+    if (slowest > 1900ms) break;
+  }
+  EXPECT_LT(slowest, 1900ms) << "a caller slept until its timeout although its reply had come";
+  ended = true;
+  taker.join();
+  hf_disconnect(std::exchange(session, nullptr));  // lets the script end, however far it got
+  served.get();
 }
 
 TEST_F(SessionTest, WatchersGetJsonAndHearOfTheGap) {
