@@ -20,6 +20,10 @@
 #define HF_GATE_BPF_H
 
 #define STACK_LOOK 16
+#define HF_HARMLESS HF_OP_COUNT
+
+/* In a hint's place for the operation: an allocation, which moves nothing. Said in so many words, since the call stack does not tell it from a punch. */
+#define HF_HINT_HARMLESS HF_OP_COUNT
 
 static __always_inline __u64 thread_key(void)
 {
@@ -163,6 +167,18 @@ static __always_inline struct hf_hint *hint_begin(__u32 op, __u64 detail)
 	return hint;
 }
 
+/* An operation that moves nothing, but comes by the same way as those that do: known, so that its stack is not taken for a missed hint. */
+static __always_inline void hint_harmless(struct file *from, struct file *into)
+{
+	struct hf_hint *hint = hint_begin(HF_HARMLESS, 0);
+
+	if (hint) {
+		hint->file[HF_SIDE_FROM] = (__u64)from;
+		hint->file[HF_SIDE_INTO] = (__u64)into;
+		hint->judged = 1u << HF_SIDE_FROM | 1u << HF_SIDE_INTO;
+	}
+}
+
 static __always_inline int operation_return(void)
 {
 	struct hf_hint *hint = hint_of_current(0);
@@ -179,8 +195,13 @@ int BPF_PROG(hf_fallocate, struct file *file, int mode, long long offset, long l
 {
 	struct hf_question question = {};
 
-	if (!hf_question_fallocate(mode, offset, length, &question))
+	if (!hf_question_fallocate(mode, offset, length, &question)) {
+		struct hf_hint *hint = hint_begin(HF_HINT_HARMLESS, (__u32)mode);
+
+		if (hint)
+			hint->file[HF_SIDE_INTO] = (__u64)file;
 		return 0;
+	}
 	hint_side(hint_begin(question.op, (__u32)mode), HF_SIDE_INTO, HF_SIDE_INTO, file, question.first, question.end);
 	return 0;
 }
@@ -273,6 +294,8 @@ int BPF_PROG(hf_copy, struct file *from, long long from_first, struct file *into
 {
 	if (length && copy_may_share(from, into))
 		hint_two(HF_OP_COPY, from, from_first, into, into_first, length);
+	else
+		hint_harmless(from, into);
 	return 0;
 }
 
@@ -395,6 +418,8 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 	key_of(inode, &ask.key);
 	hint = hint_of_current(0);
 	if (hint && hint->op && hint->file[side & 1] == (__u64)file) {
+		if (hint->op == HF_HINT_HARMLESS)
+			return 0;
 		/* Seen already: what follows inside a copy are its plain reads and writes. */
 		if (hint->judged & (1u << side))
 			return 0;
@@ -414,10 +439,9 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 	ask.question.op = op_from_stack(ctx);
 	if (!ask.question.op)
 		return 0;
-	/* A copy that may not share extents leaves no hint on purpose. */
 	if (ask.question.op == HF_OP_COPY && !file->f_op->remap_file_range && !file->f_op->copy_file_range)
 		return 0;
-	/* The stack does not tell an allocation from a punch: refused as well, this once. */
+	/* The stack does not tell an allocation from a punch: refused as well, then. */
 	COUNT(hints_missed, 1);
 	ask.question.op = HF_OP_LAYOUT_CALL;
 	ask.question.end = HF_RANGE_END;
@@ -500,7 +524,8 @@ static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command)
 		flight_begin(HF_SIDE_INTO, &ask.key, 0, 0);
 		return 0;
 	}
-	if (!guarded_inode(inode))
+	/* XFS_IOC_SWAPEXT names both files in its argument: it can be issued on any file or folder of the filesystem. */
+	if (!guarded_inode(inode) && op != HF_OP_SWAP_EXTENTS)
 		return 0;
 	ask.question.op = op;
 	ask.question.end = HF_RANGE_END;

@@ -152,7 +152,7 @@ void check_decide(Input& input) {
   hf_decide_slots(&question, reversed.data(), count, &backwards);
   REQUIRE(backwards.error == answer.error);
 
-  const bool sealed = question.op < 32 && (Wide{seals} >> question.op) & 1;
+  const bool sealed = question.first < question.end && question.op < 32 && (Wide{seals} >> question.op) & 1;
   hf_decide_seals(&question, seals, &answer);
   REQUIRE(answer.error == (by_lease ? by_lease : sealed ? HF_ETXTBSY : 0u));
 }

@@ -190,6 +190,14 @@ TEST(Decide, ASealKeepsTheAnswerOfALease) {
   EXPECT_EQ(answer.holder, kHolder);
 }
 
+TEST(Decide, ASealLeavesAGrowingTruncateAlone) {
+  hf_question question = asks(HF_OP_TRUNCATE, 0, 0);
+  hf_range_truncate(8192, 4096, &question);
+  hf_answer answer{};
+  hf_decide_seals(&question, 1u << HF_OP_TRUNCATE, &answer);
+  EXPECT_EQ(answer.error, HF_ALLOW);
+}
+
 TEST(Decide, AnOperationWithoutASealBitIsNotShiftedOutOfRange) {
   hf_question question = asks(33, 0, 4096);
   hf_answer answer{};
