@@ -45,6 +45,28 @@ std::string cut(const std::string& text, std::size_t columns) {
   return text.substr(0, at) + "…";
 }
 
+/// Breaks the text between words into lines of at most `columns`; colours, which take none, are left where they are.
+std::string wrapped(const std::string& text, std::size_t columns, const std::string& indent) {
+  std::string out;
+  std::size_t used = 0, at = 0;
+  while (at < text.size()) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    const std::size_t takes = word.find('\x1b') == std::string::npos ? width(word) : 0;
+    if (used != 0 && used + 1 + takes > columns) {
+      out += "\n" + indent;
+      used = 0;
+    } else if (at != 0) {
+      out += ' ';
+      ++used;
+    }
+    out += word;
+    used += takes;
+    at = end + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 Terminal Terminal::of(std::FILE* stream) {
@@ -120,9 +142,14 @@ std::string Table::text(const Terminal& terminal) const {
 std::string Facts::text(const Terminal& terminal) const {
   std::size_t widest = 0;
   for (const auto& [key, value] : facts_) widest = std::max(widest, width(key));
+  const auto limit = static_cast<std::size_t>(std::max(terminal.columns(), 0));
   std::string out;
-  for (const auto& [key, value] : facts_)
-    out += terminal.paint(Colour::kBold, key) + std::string(widest - width(key) + 2, ' ') + value + "\n";
+  for (const auto& [key, value] : facts_) {
+    const std::string indent(widest + 2, ' ');
+    out += terminal.paint(Colour::kBold, key) + std::string(widest - width(key) + 2, ' ');
+    const bool room = limit > widest + 2 + kLastColumnLeast;
+    out += (room ? wrapped(value, limit - widest - 2, indent) : value) + "\n";
+  }
   return out;
 }
 

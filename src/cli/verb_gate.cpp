@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "cli/answers.hpp"
 #include "cli/cli.hpp"
 #include "cli/daemon_client.hpp"
 #include "cli/terminal.hpp"
@@ -81,11 +82,10 @@ int status(const Cli& cli) {
 
 /// What stands now and would not after: asked of the daemon, where there is one.
 std::string what_ends(const Cli& cli, bool& daemon_runs) {
-  const auto leases = ask(cli, {{"query", "leases"}});
-  daemon_runs = leases.has_value();
+  const auto answer = ask(cli, {{"query", "status"}});
+  daemon_runs = answer.has_value();
   const std::string everything = "every lease and registration loses its protection, and what the gate remembers of them is forgotten";
-  if (!leases || !leases->contains("leases") || !(*leases)["leases"].is_array()) return everything;
-  return fmt::format("{} ({} now)", everything, (*leases)["leases"].size());
+  return answer ? fmt::format("{} ({} now)", everything, number_at(member(*answer, "leases"), "total")) : everything;
 }
 
 int detach(const Cli& cli, const GateOptions& options) {

@@ -74,7 +74,9 @@ class Hold {
     }
     const int status = wait(signals);
     // Said in so many words, and waited for: when this process has ended, the file is free.
-    if (const auto error = lease_.release(); error && !lost_ && status == kOk && !with_command())
+    const auto error = lease_.release();
+    show_events();  // what was refused in COMMAND's last moments arrives ahead of the answer
+    if (error && !lost_ && status == kOk && !with_command())
       return complain({error.value(), "the lease may stand a little longer: " + session_.error_text(), "holdfastd ends it when it runs again"});
     return status;
   }

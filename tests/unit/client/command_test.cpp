@@ -143,6 +143,21 @@ TEST_F(CommandTest, HoldEndsWithTheCommandsStatus) {
   EXPECT_EQ(run({"hold", file, "--", "echo", "--json", "--range"}, grants()).out, "--json --range\n");
 }
 
+TEST_F(CommandTest, HoldTellsOfWhatItsOwnCommandWasRefused) {
+  const Outcome outcome = run({"hold", file, "--", "true"}, [](Peer& peer) {
+    peer.grant(5, 99);
+    const Request release = peer.expect(HF_WIRE_RELEASE);
+    hf_wire_event event{};
+    event.lease = 5;
+    event.kind = HF_EVENT_DENIAL;
+    event.op = HF_OP_TRUNCATE;
+    event.length_bytes = HF_RANGE_END;
+    peer.send_frame(HF_WIRE_EVENT, 0, bytes_of(event));
+    peer.reply(release, HF_WIRE_OK);
+  });
+  EXPECT_NE(outcome.err.find("refused: truncate"), std::string::npos) << outcome.err;
+}
+
 TEST_F(CommandTest, HoldSendsWhatWasAsked) {
   const Outcome outcome = run({"hold", file, "--range", "0:4K", "--range", "6K:", "--label", "mine", "--settle", "--", "true"}, [](Peer& peer) {
     const Request request = peer.grant(5, 99);

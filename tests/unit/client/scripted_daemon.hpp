@@ -133,7 +133,10 @@ class ScriptedDaemon {
   void stop() { listener_.reset(); }
   Peer accept() {
     pollfd interest{listener_.get(), POLLIN, 0};
-    EXPECT_EQ(poll(&interest, 1, 5000), 1) << "nobody connected";
+    if (poll(&interest, 1, 5000) != 1) {
+      ADD_FAILURE() << "nobody connected";
+      return Peer(Fd());
+    }
     return Peer(Fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
   }
 

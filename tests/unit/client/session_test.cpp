@@ -66,14 +66,14 @@ struct SessionTest : ::testing::Test {
     EXPECT_EQ(reclaim.as<hf_wire_reclaim>().token, 99u);
     peer->reply(reclaim, answer, payload);
   }
-  /// As an event loop does it: polls the event descriptor, asks for events.
+  /// As an event loop does it: asks for events only when the event descriptor is readable.
   bool poll_event(hf_lease_event& event, std::chrono::milliseconds limit = 5s) {
     const auto until = std::chrono::steady_clock::now() + limit;
     do {
+      if (!readable(hf_event_fd(session), 100)) continue;
       const int result = hf_next_event(session, &event, sizeof event);
       EXPECT_GE(result, 0);
       if (result > 0) return true;
-      readable(hf_event_fd(session), 100);
     } while (std::chrono::steady_clock::now() < until);
     return false;
   }

@@ -91,6 +91,14 @@ TEST(Table, AlignsAndCutsTheLastColumnOnATerminalOnly) {
   EXPECT_EQ(table.text(Terminal(false, 24)), "A     FILE\n1     /a/rather/long/pa…\nlong  -\n");
 }
 
+TEST(Facts, BreakLongValuesBetweenWordsOnATerminalOnly) {
+  Facts facts;
+  facts.add("a", "one two three four five six");
+  facts.add("long", "x");
+  EXPECT_EQ(facts.text(Terminal(false, 0)), "a     one two three four five six\nlong  x\n");
+  EXPECT_EQ(facts.text(Terminal(false, 25)), "a     one two three four\n      five six\nlong  x\n");
+}
+
 TEST(Printable, DisarmsWhatWouldRewriteTheTerminal) {
   EXPECT_EQ(printable("a\x1b[2Jb\nc"), "a\\x1b[2Jb\\x0ac");
   EXPECT_EQ(printable("gr\xc3\xbc\xc3\x9f"), "gr\xc3\xbc\xc3\x9f");
