@@ -83,7 +83,7 @@ register shared "$shared" "${ports[1]}"
 say "Two ordinary verbs programs register a file on XFS-DAX (ODP) and one on tmpfs (pinned)."
 say "Remote writes run all the time."
 echo
-shown holdfast registrations | sed 's/^/  /'
+shown holdfast registrations
 protected=$(holdfast registrations --json | jq '[.registrations[] | select(.state == "protected")] | length')
 [ "$protected" = 2 ] || bad "$protected of 2 registrations are protected"
 
@@ -101,7 +101,7 @@ attack() { # FILE REPORT
 refused=0 nameless=0 controls=0 failed=0
 for file in "$pool" "$shared"; do
   printf '\n  %sEvery way to move %s (%s), tried by strangers:%s\n' "$bold" "$file" "$(stat -f -c %T "$file")" "$plain"
-  printf '  %s%-24s %-24s %-8s %s%s\n' "$dim" OPERATION "ISSUED BY" RESULT "BREAKER, AS HOLDFAST REPORTS IT" "$plain"
+  printf '  %s%-24s %-27s %-7s %s%s\n' "$dim" OPERATION "ISSUED BY" RESULT "BREAKER, AS HOLDFAST REPORTS IT" "$plain"
   attack "$file" "$program_dir/report" || failed=1
   report=$(<"$program_dir/report")
   refused=$((refused + $(number refused "$report")))

@@ -75,7 +75,7 @@ std::string nameless(const json& denial) {
 std::string name(const json& breaker) {
   std::string text = fmt::format("{}[{}]", breaker.value("comm", "?"), breaker.value("pid", 0));
   if (breaker.contains("user") && breaker["user"].is_string()) text += " " + breaker["user"].get<std::string>();
-  if (breaker.value("kind", "") == "io_uring-worker") text += ", io_uring worker";
+  if (breaker.value("kind", "") == "io_uring-worker") text += ", io_uring";
   return text;
 }
 
@@ -140,7 +140,7 @@ class Report {
     const char* colour = !options_.colour ? "" : good ? "\x1b[32m" : "\x1b[31m";
     std::string result = attempt.value("result", "");
     if (result.starts_with('-')) result.erase(0, 1);
-    fmt::print("  {:<24} {:<24.24} {}{:<8}{} {:.38}\n", attempt.value("op", ""), attempt.value("route", ""), colour, result == "0" ? "done" : result,
+    fmt::print("  {:<24} {:<27.27} {}{:<7}{} {:.36}\n", attempt.value("op", ""), attempt.value("route", ""), colour, result == "0" ? "done" : result,
                *colour ? "\x1b[0m" : "", who);
     std::fflush(stdout);
   }

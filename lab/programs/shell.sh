@@ -37,8 +37,13 @@ tell() { printf '%s\n' "$2" >&"${mouth_of[$1]}"; }
 
 # ended NAME: waits for its end, leaves what it still said in the log, and returns its status.
 ended() {
-  local name=$1 status=0 line ear=${ear_of[$1]} mouth=${mouth_of[$1]}
-  while IFS= read -r -t "$hear_bound_s" -u "$ear" line; do printf '%s\n' "$line" >>"${log_of[$name]}"; done
+  local name=$1 status=0 reading=0 line ear=${ear_of[$1]} mouth=${mouth_of[$1]}
+  while [ $reading = 0 ]; do
+    IFS= read -r -t "$hear_bound_s" -u "$ear" line || reading=$?
+    [ -z "$line" ] || printf '%s\n' "$line" >>"${log_of[$name]}"
+  done
+  # Its output is still open after all that time: it does not want to end.
+  if [ $reading -gt 128 ]; then kill -KILL "${pid_of[$name]}" 2>/dev/null || :; fi
   wait "${pid_of[$name]}" || status=$?
   exec {ear}<&- {mouth}>&-
   unset "pid_of[$name]" "ear_of[$name]" "mouth_of[$name]"

@@ -52,7 +52,7 @@ std::vector<Operation> size_operations() {
   return {
       {"truncate", "truncate", "truncate(2)", Class::breaks, all, 0, all, false, false, by_path},
       {"truncate-zero", "truncate", "truncate(2)", Class::breaks, all, 0, all, false, false, to_nothing},
-      {"truncate-opath", "truncate", "truncate(2) of /proc/self/fd", Class::breaks, all, 0, all, false, false, by_opath},
+      {"truncate-opath", "truncate", "truncate(2), /proc/self/fd", Class::breaks, all, 0, all, false, false, by_opath},
       {"ftruncate-early", "truncate", "ftruncate(2)", Class::breaks, all, 0, all, false, false, by_descriptor},
       {"open-trunc", "truncate", "open(2) O_TRUNC", Class::breaks, all, 0, all, false, false, open_truncate},
       {"open-trunc-read", "truncate", "open(2) O_RDONLY|O_TRUNC", Class::breaks, all, 0, all, false, false, open_truncate_read},
