@@ -24,7 +24,7 @@ enum Exit : int {
 };
 
 struct Cli {
-  std::string socket;                ///< empty: the library's default
+  std::string socket;  ///< empty: the library's default
   bool json = false;
   std::vector<std::string> command;  ///< what stood after "--"
   std::function<int()> run;

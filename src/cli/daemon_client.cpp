@@ -27,7 +27,8 @@ Result<holdfast::Session> connect(const Cli& cli) {
     case EPROTO:
       return fail(EPROTO, fmt::format("what answers on {} is not holdfastd", path), "Next: check --socket and $HOLDFAST_SOCKET");
     case EPROTONOSUPPORT:
-      return fail(EPROTO, fmt::format("holdfastd on {} is of another release than this holdfast ({})", path, hf_version()), "Next: after an upgrade: systemctl restart holdfastd");
+      return fail(EPROTO, fmt::format("holdfastd on {} is of another release than this holdfast ({})", path, hf_version()),
+                  "Next: after an upgrade: systemctl restart holdfastd");
     case ETIMEDOUT:
       return fail(ETIMEDOUT, fmt::format("holdfastd on {} does not answer", path), "Next: systemctl status holdfastd; journalctl -u holdfastd");
     default:
@@ -45,7 +46,8 @@ Result<Json> query(holdfast::Session& session, const Json& request, int fd) {
   if (const int error = hf_query(session.get(), dump(request).c_str(), fd, &text)) return tl::unexpected(last_error(session, -error));
   Json answer = Json::parse(text, nullptr, false);
   hf_free(text);
-  if (answer.is_discarded()) return fail(EPROTO, "holdfastd's answer is not JSON", "Next: are holdfast and holdfastd of one version? systemctl restart holdfastd");
+  if (answer.is_discarded())
+    return fail(EPROTO, "holdfastd's answer is not JSON", "Next: are holdfast and holdfastd of one version? systemctl restart holdfastd");
   return answer;
 }
 

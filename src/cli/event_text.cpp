@@ -42,8 +42,9 @@ std::string event_text(const hf_lease_event& event, const std::string& path) {
   switch (event.kind) {
     case HF_LEASE_EVENT_DENIED:
     case HF_LEASE_EVENT_ESCAPED:
-      return fmt::format("{} {} {} of {} by {} ({}), process {} of uid {}{}{}", event.kind == HF_LEASE_EVENT_DENIED ? "refused:" : "ESCAPED, the layout has changed:",
-                         hf_operation_name(event.operation), format_range(event.offset_bytes, event.length_bytes), file, printable(event.breaker_comm),
+      return fmt::format("{} {} {} of {} by {} ({}), process {} of uid {}{}{}",
+                         event.kind == HF_LEASE_EVENT_DENIED ? "refused:" : "ESCAPED, the layout has changed:", hf_operation_name(event.operation),
+                         format_range(event.offset_bytes, event.length_bytes), file, printable(event.breaker_comm),
                          *event.breaker_exe ? printable(event.breaker_exe) : "executable not known", event.breaker_pid, event.breaker_uid,
                          event.error ? ", who got " + errno_name(event.error) : "", missed);
     case HF_LEASE_EVENT_LOST:
@@ -63,7 +64,8 @@ Json event_json(const hf_lease_event& event, const std::string& path) {
     const bool to_end = event.length_bytes == HF_LENGTH_TO_END;
     out["operation"] = hf_operation_name(event.operation);
     out["range"] = {{"first", event.offset_bytes}, {"end", to_end ? Json() : Json(event.offset_bytes + event.length_bytes)}};
-    out["breaker"] = {{"pid", event.breaker_pid}, {"tid", event.breaker_tid}, {"uid", event.breaker_uid}, {"comm", event.breaker_comm}, {"executable", event.breaker_exe}};
+    out["breaker"] = {
+        {"pid", event.breaker_pid}, {"tid", event.breaker_tid}, {"uid", event.breaker_uid}, {"comm", event.breaker_comm}, {"executable", event.breaker_exe}};
   }
   if (event.error) out["error"] = errno_name(event.error);
   if (event.lost_events) out["lost_events"] = event.lost_events;
@@ -103,7 +105,8 @@ std::string breaker_text(const Json& breaker) {
 std::string watch_text(const Json& event, const Terminal& terminal) {
   const std::string kind = text_at(event, "event");
   const std::string time = local_time(text_at(event, "time"));
-  const std::string missed = number_at(event, "lost") ? terminal.paint(Colour::kYellow, fmt::format("({} before it not told) ", count_text(number_at(event, "lost"), "event"))) : "";
+  const std::string missed =
+      number_at(event, "lost") ? terminal.paint(Colour::kYellow, fmt::format("({} before it not told) ", count_text(number_at(event, "lost"), "event"))) : "";
   const std::string stamp = (time.empty() ? "" : terminal.paint(Colour::kDim, time) + "  ") + missed;
   if (kind == "denial")
     return stamp + fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
@@ -116,8 +119,12 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
   if (kind == "registration_ended") return stamp + printable(lease_line(event, "registration ended"));
   if (kind == "lease") return stamp + printable(lease_line(event, "lease"));
   if (kind == "lease_ended") return stamp + printable(lease_line(event, "lease ended"));
-  if (kind == "denials_lost") return stamp + terminal.paint(Colour::kYellow, fmt::format("{} without a name: the kernel's buffer was full (they were refused all the same)", count_text(number_at(event, "count"), "refusal")));
-  if (kind == "dropped") return stamp + terminal.paint(Colour::kYellow, fmt::format("{} not shown: they came faster than they could be printed", count_text(number_at(event, "count"), "event")));
+  if (kind == "denials_lost")
+    return stamp + terminal.paint(Colour::kYellow, fmt::format("{} without a name: the kernel's buffer was full (they were refused all the same)",
+                                                               count_text(number_at(event, "count"), "refusal")));
+  if (kind == "dropped")
+    return stamp + terminal.paint(Colour::kYellow,
+                                  fmt::format("{} not shown: they came faster than they could be printed", count_text(number_at(event, "count"), "event")));
   if (kind == "reconnected") return stamp + terminal.paint(Colour::kYellow, "holdfastd was restarted; what it refused in between was not told here");
   return stamp + printable(dump(event));
 }

@@ -103,7 +103,8 @@ int check_verb(CLI::App& app, const std::string& word, const std::string& comman
   }
   if (word.empty() || std::find(verbs.begin(), verbs.end(), word) != verbs.end()) return kOk;
   const std::string near = nearest(word, verbs);
-  return usage_error(fmt::format("{} has no verb \"{}\"{}", command, word, near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)), command + " --help lists the verbs");
+  return usage_error(fmt::format("{} has no verb \"{}\"{}", command, word, near.empty() ? "" : fmt::format("; did you mean \"{}\"?", near)),
+                     command + " --help lists the verbs");
 }
 
 int run(std::vector<std::string> arguments) {

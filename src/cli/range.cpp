@@ -40,21 +40,24 @@ Result<hf_range> parse_range(std::string_view text) {
   if (colon + 1 == text.size()) return hf_range{offset, 0};
   HF_TRY_ASSIGN(const std::uint64_t length, parse_size(text.substr(colon + 1)));
   if (length == 0)
-    return fail(EINVAL, fmt::format("the range \"{}\" is empty", text), fmt::format("Next: leave the length out for the rest of the file: {}:", text.substr(0, colon)));
+    return fail(EINVAL, fmt::format("the range \"{}\" is empty", text),
+                fmt::format("Next: leave the length out for the rest of the file: {}:", text.substr(0, colon)));
   if (offset > std::numeric_limits<std::uint64_t>::max() - length) return fail(EINVAL, fmt::format("the range \"{}\" is too large", text));
   return hf_range{offset, length};
 }
 
 Result<std::vector<hf_range>> fit_ranges(std::vector<hf_range> ranges, std::uint64_t size_bytes, std::string_view file) {
   if (size_bytes == 0)
-    return fail(ENODATA, fmt::format("{} is empty: there is nothing to hold", file), fmt::format("Next: give it its size first, for instance: fallocate -l 1G {}", file));
+    return fail(ENODATA, fmt::format("{} is empty: there is nothing to hold", file),
+                fmt::format("Next: give it its size first, for instance: fallocate -l 1G {}", file));
   if (ranges.empty()) ranges.push_back({0, 0});
   for (hf_range& range : ranges) {
     if (range.offset_bytes >= size_bytes || range.length_bytes > size_bytes - range.offset_bytes)
-      return fail(ERANGE,
-                  fmt::format("the range {} reaches beyond the end of {}, which has {} bytes", format_range(range.offset_bytes, range.length_bytes), file, size_bytes),
-                  range.offset_bytes < size_bytes ? fmt::format("Next: --range {}: holds what there is; or grow the file first", format_size(range.offset_bytes))
-                                                  : "Next: choose a range inside the file, or grow the file first");
+      return fail(
+          ERANGE,
+          fmt::format("the range {} reaches beyond the end of {}, which has {} bytes", format_range(range.offset_bytes, range.length_bytes), file, size_bytes),
+          range.offset_bytes < size_bytes ? fmt::format("Next: --range {}: holds what there is; or grow the file first", format_size(range.offset_bytes))
+                                          : "Next: choose a range inside the file, or grow the file first");
     if (range.length_bytes == 0) range.length_bytes = size_bytes - range.offset_bytes;
   }
   std::vector<hf_range> sorted = ranges;
@@ -63,8 +66,7 @@ Result<std::vector<hf_range>> fit_ranges(std::vector<hf_range> ranges, std::uint
     const hf_range &a = sorted[i - 1], &b = sorted[i];
     if (a.offset_bytes + a.length_bytes <= b.offset_bytes) continue;
     const std::uint64_t end = std::max(a.offset_bytes + a.length_bytes, b.offset_bytes + b.length_bytes);
-    return fail(EINVAL,
-                fmt::format("the ranges {} and {} overlap", format_range(a.offset_bytes, a.length_bytes), format_range(b.offset_bytes, b.length_bytes)),
+    return fail(EINVAL, fmt::format("the ranges {} and {} overlap", format_range(a.offset_bytes, a.length_bytes), format_range(b.offset_bytes, b.length_bytes)),
                 fmt::format("Next: ask for one range, --range {}", format_range(a.offset_bytes, end - a.offset_bytes)));
   }
   return ranges;

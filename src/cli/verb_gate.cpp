@@ -36,8 +36,8 @@ struct Verdict {
 
 Verdict judge(const GateState& gate) {
   if (gate.other_version)
-    return {"another version's", Colour::kRed, "holdfast gate detach --yes, then systemctl restart holdfastd (protection pauses in between); or run the holdfastd that armed it",
-            kUnsupported};
+    return {"another version's", Colour::kRed,
+            "holdfast gate detach --yes, then systemctl restart holdfastd (protection pauses in between); or run the holdfastd that armed it", kUnsupported};
   if (gate.armed) return {"armed", Colour::kGreen, "", kOk};
   if (!gate.hooks.empty()) return {"incomplete", Colour::kRed, "holdfast gate detach --yes, then systemctl restart holdfastd", kFailed};
   return {"not armed", Colour::kYellow, "systemctl start holdfastd", kFailed};
@@ -50,13 +50,17 @@ int status(const Cli& cli) {
   const Status usable = support.usable();
   const Verdict verdict = judge(*gate);
   if (cli.json) {
-    Json out{{"state", verdict.word},          {"armed", gate->armed},     {"other_version", gate->other_version}, {"version", gate->version},
-             {"hooks", gate->hooks},           {"missing", gate->missing}, {"waiting", gate->waiting},             {"pins", kPinDirectory},
-             {"kernel", support.release},      {"lsm", support.lsm_list},  {"lockdown", support.lockdown},         {"usable", usable.has_value()}};
+    Json out{{"state", verdict.word},    {"armed", gate->armed},         {"other_version", gate->other_version},
+             {"version", gate->version}, {"hooks", gate->hooks},         {"missing", gate->missing},
+             {"waiting", gate->waiting}, {"pins", kPinDirectory},        {"kernel", support.release},
+             {"lsm", support.lsm_list},  {"lockdown", support.lockdown}, {"usable", usable.has_value()}};
     if (!usable) out["unusable_because"] = usable.error().text();
     if (gate->meta)
-      out["counters"] = {{"denials", gate->meta->denials},         {"denials_lost", gate->meta->denials_lost}, {"passed", gate->meta->passed},
-                         {"registrations", gate->meta->registrations}, {"unprotected", gate->meta->unprotected}};
+      out["counters"] = {{"denials", gate->meta->denials},
+                         {"denials_lost", gate->meta->denials_lost},
+                         {"passed", gate->meta->passed},
+                         {"registrations", gate->meta->registrations},
+                         {"unprotected", gate->meta->unprotected}};
     std::printf("%s\n", dump(out, 2).c_str());
     return verdict.status;
   }
@@ -67,7 +71,8 @@ int status(const Cli& cli) {
   if (!gate->missing.empty() && !gate->hooks.empty()) facts.add("missing", list(gate->missing));
   if (!gate->waiting.empty()) facts.add("waiting", list(gate->waiting) + " (attached when their module is loaded)");
   if (gate->meta) {
-    facts.add("refused", std::to_string(gate->meta->denials) + (gate->meta->denials_lost ? fmt::format(" ({} of them without a name: the buffer was full)", gate->meta->denials_lost) : ""));
+    facts.add("refused", std::to_string(gate->meta->denials) +
+                             (gate->meta->denials_lost ? fmt::format(" ({} of them without a name: the buffer was full)", gate->meta->denials_lost) : ""));
     facts.add("let through", std::to_string(gate->meta->passed) + " layout changes that touched no lease");
     facts.add("registrations", fmt::format("{} seen, {} unprotected", gate->meta->registrations, gate->meta->unprotected));
   }
@@ -97,7 +102,8 @@ int detach(const Cli& cli, const GateOptions& options) {
     const std::string ends = what_ends(cli, daemon_runs);
     std::fprintf(stderr, "This ends the gate: %s.\nTruncate, punch, reflink and the like work again on every file, registered or not.\n", ends.c_str());
     if (daemon_runs) std::fprintf(stderr, "holdfastd is running and is of no use without the gate: stop it first (systemctl stop holdfastd).\n");
-    if (!isatty(STDIN_FILENO)) return complain({EINVAL, "nobody to ask whether that is wanted: standard input is not a terminal", "Next: holdfast gate detach --yes"});
+    if (!isatty(STDIN_FILENO))
+      return complain({EINVAL, "nobody to ask whether that is wanted: standard input is not a terminal", "Next: holdfast gate detach --yes"});
     std::fprintf(stderr, "End the gate? [y/N] ");
     std::string answer;
     std::getline(std::cin, answer);

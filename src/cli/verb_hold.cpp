@@ -90,8 +90,10 @@ class Hold {
       HF_TRY_ASSIGN(const hf_range range, parse_range(text));
       ranges.push_back(range);
     }
-    if (options_.label.size() > HF_LABEL_MAX) return fail(EINVAL, fmt::format("the label is too long: {} bytes of at most {}", options_.label.size(), HF_LABEL_MAX));
-    if (ranges.size() > HF_RANGES_MAX) return fail(E2BIG, fmt::format("{} ranges are too many for one lease: at most {}", ranges.size(), HF_RANGES_MAX), "Next: ask for fewer, longer ones");
+    if (options_.label.size() > HF_LABEL_MAX)
+      return fail(EINVAL, fmt::format("the label is too long: {} bytes of at most {}", options_.label.size(), HF_LABEL_MAX));
+    if (ranges.size() > HF_RANGES_MAX)
+      return fail(E2BIG, fmt::format("{} ranges are too many for one lease: at most {}", ranges.size(), HF_RANGES_MAX), "Next: ask for fewer, longer ones");
     HF_TRY_ASSIGN(file_, open_target(options_.file, true));
     // Files of /proc and the like say that they are empty: what can't be held at all is told first, by the daemon, which knows.
     auto fitting = fit_ranges(ranges, file_.size_bytes, options_.file);

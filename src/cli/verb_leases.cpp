@@ -25,11 +25,14 @@ void print(const Json& answer) {
     if (number_at(file, "merged"))
       notes += fmt::format("{}: {} merged with a neighbour for want of room, so more is protected than was asked for: {}\n", printable(file_text(file)),
                            count_text(number_at(file, "merged"), "lease"), extents_text(member(file, "protected")));
-    if (const std::uint64_t others = number_at(file, "leases_of_others")) notes += fmt::format("{}: {} of other users not shown\n", printable(file_text(file)), count_text(others, "lease"));
+    if (const std::uint64_t others = number_at(file, "leases_of_others"))
+      notes += fmt::format("{}: {} of other users not shown\n", printable(file_text(file)), count_text(others, "lease"));
   }
   if (number_at(answer, "left_out")) notes += fmt::format("{} left out\n", count_text(number_at(answer, "left_out"), "file"));
-  if (table.empty()) std::printf("No file is leased.\n");
-  else std::printf("%s", table.text(terminal).c_str());
+  if (table.empty())
+    std::printf("No file is leased.\n");
+  else
+    std::printf("%s", table.text(terminal).c_str());
   std::printf("%s", notes.c_str());
 }
 
@@ -38,14 +41,17 @@ void print(const Json& answer) {
 void add_leases(CLI::App& app, Cli& cli) {
   CLI::App* verb = app.add_subcommand("leases", "List the leases, by file");
   add_json(*verb, cli);
-  verb->footer("Ranges are OFFSET:LENGTH as they were asked for. Other users' leases are shown to root only.\n\n"
-               "Examples:\n  holdfast leases\n  holdfast leases --json | jq -r '.files[].path'");
+  verb->footer(
+      "Ranges are OFFSET:LENGTH as they were asked for. Other users' leases are shown to root only.\n\n"
+      "Examples:\n  holdfast leases\n  holdfast leases --json | jq -r '.files[].path'");
   verb->callback([&cli] {
     cli.run = [&cli]() -> int {
       const auto answer = ask(cli, {{"query", "leases"}});
       if (!answer) return complain(answer.error());
-      if (cli.json) std::printf("%s\n", dump(*answer, 2).c_str());
-      else print(*answer);
+      if (cli.json)
+        std::printf("%s\n", dump(*answer, 2).c_str());
+      else
+        print(*answer);
       return kOk;
     };
   });

@@ -12,24 +12,27 @@ namespace {
 
 void print(const Json& answer) {
   const Terminal terminal = Terminal::of(stdout);
-  const Json &gate = member(answer, "gate"), &leases = member(answer, "leases"), &kinds = member(leases, "by_kind"), &registrations = member(answer, "registrations"),
-             &denials = member(answer, "denials");
+  const Json &gate = member(answer, "gate"), &leases = member(answer, "leases"), &kinds = member(leases, "by_kind"),
+             &registrations = member(answer, "registrations"), &denials = member(answer, "denials");
   const Json& uptime = member(answer, "uptime_s");
   Facts facts;
-  facts.add("holdfastd", fmt::format("{} {}, process {}, up {}", terminal.paint(Colour::kGreen, "running"), printable(text_at(answer, "version")), number_at(answer, "pid"),
-                                     age_text(uptime.is_number() ? uptime.get<double>() : 0)));
+  facts.add("holdfastd", fmt::format("{} {}, process {}, up {}", terminal.paint(Colour::kGreen, "running"), printable(text_at(answer, "version")),
+                                     number_at(answer, "pid"), age_text(uptime.is_number() ? uptime.get<double>() : 0)));
   const std::string broken = text_at(gate, "error");
   facts.add("gate", broken.empty() ? fmt::format("{} by Holdfast {}{}", terminal.paint(Colour::kGreen, "armed"), printable(text_at(gate, "armed_by")),
                                                  flag_at(gate, "took_over") ? ", taken over from an earlier holdfastd" : "")
                                    : terminal.paint(Colour::kRed, printable(broken)));
   facts.add("leases", fmt::format("{} on {}: {}, {}, {} static", number_at(leases, "total"), count_text(number_at(answer, "files"), "file"),
-                                  count_text(number_at(kinds, "registration"), "registration"), count_text(number_at(kinds, "process"), "hold"), number_at(kinds, "static")));
+                                  count_text(number_at(kinds, "registration"), "registration"), count_text(number_at(kinds, "process"), "hold"),
+                                  number_at(kinds, "static")));
   const std::uint64_t bare = number_at(registrations, "unprotected");
-  facts.add("registrations", fmt::format("{} protected, {}, {} only observed{}", number_at(registrations, "protected"),
-                                         bare ? terminal.paint(Colour::kRed, fmt::format("{} unprotected", bare)) : "0 unprotected", number_at(registrations, "observed"),
-                                         number_at(registrations, "pinning") ? fmt::format(", {} being made", number_at(registrations, "pinning")) : ""));
+  facts.add("registrations",
+            fmt::format("{} protected, {}, {} only observed{}", number_at(registrations, "protected"),
+                        bare ? terminal.paint(Colour::kRed, fmt::format("{} unprotected", bare)) : "0 unprotected", number_at(registrations, "observed"),
+                        number_at(registrations, "pinning") ? fmt::format(", {} being made", number_at(registrations, "pinning")) : ""));
   facts.add("refused", fmt::format("{} since the gate was armed, {} since holdfastd started", number_at(gate, "denials"), number_at(denials, "since_start")));
-  if (const std::uint64_t nameless = number_at(gate, "denials_lost")) facts.add("", terminal.paint(Colour::kYellow, fmt::format("{} of them without a name: the kernel's buffer was full", nameless)));
+  if (const std::uint64_t nameless = number_at(gate, "denials_lost"))
+    facts.add("", terminal.paint(Colour::kYellow, fmt::format("{} of them without a name: the kernel's buffer was full", nameless)));
   facts.add("clients", fmt::format("{}, {}", count_text(number_at(answer, "connections"), "connection"), count_text(number_at(answer, "watchers"), "watcher")));
   std::printf("%s", facts.text(terminal).c_str());
   if (bare) std::printf("Next: holdfast registrations says why %s not protected\n", bare == 1 ? "one is" : "some are");
@@ -45,8 +48,10 @@ void add_status(CLI::App& app, Cli& cli) {
     cli.run = [&cli]() -> int {
       const auto answer = ask(cli, {{"query", "status"}});
       if (!answer) return complain(answer.error());
-      if (cli.json) std::printf("%s\n", dump(*answer, 2).c_str());
-      else print(*answer);
+      if (cli.json)
+        std::printf("%s\n", dump(*answer, 2).c_str());
+      else
+        print(*answer);
       return kOk;
     };
   });

@@ -56,10 +56,11 @@ void add_watch(CLI::App& app, Cli& cli) {
   CLI::App* verb = app.add_subcommand("watch", "Follow events as they happen, one line each");
   verb->add_flag("--denials", options->denials, "Only what was refused, not registrations and leases that come and go");
   add_json(*verb, cli);
-  verb->footer("A refusal reads: TIME OPERATION RANGE FILE ERRNO BREAKER (EXECUTABLE, PID, USER, UNIT): COMMAND LINE.\n"
-               "With --json each line is an object. Users other than root hear of what concerns their own.\n"
-               "It goes on when holdfastd is restarted, and says so.\n\n"
-               "Examples:\n  holdfast watch --denials\n  holdfast watch --json | jq -c 'select(.event==\"denial\") | .breaker.executable'");
+  verb->footer(
+      "A refusal reads: TIME OPERATION RANGE FILE ERRNO BREAKER (EXECUTABLE, PID, USER, UNIT): COMMAND LINE.\n"
+      "With --json each line is an object. Users other than root hear of what concerns their own.\n"
+      "It goes on when holdfastd is restarted, and says so.\n\n"
+      "Examples:\n  holdfast watch --denials\n  holdfast watch --json | jq -c 'select(.event==\"denial\") | .breaker.executable'");
   verb->callback([&cli, options] { cli.run = [&cli, options] { return watch(cli, *options); }; });
 }
 

@@ -38,14 +38,18 @@ void print(const Json& answer, const TargetFile& file) {
                  age_text(age.is_number() ? age.get<double>() : 0), extents_text(member(lease, "asked"))});
     }
     if (!table.empty()) std::printf("%s", table.text(terminal).c_str());
-    if (const std::uint64_t others = number_at(answer, "leases_of_others")) std::printf("%s of other users; root sees whose\n", count_text(others, "lease").c_str());
+    if (const std::uint64_t others = number_at(answer, "leases_of_others"))
+      std::printf("%s of other users; root sees whose\n", count_text(others, "lease").c_str());
     std::printf("\n");
     Facts facts;
-    facts.add("protected", extents_text(member(answer, "protected")) + (number_at(answer, "merged") ? " (wider than asked for: the gate's slots for this file are full)" : ""));
+    facts.add("protected", extents_text(member(answer, "protected")) +
+                               (number_at(answer, "merged") ? " (wider than asked for: the gate's slots for this file are full)" : ""));
     facts.add("refused there", refused);
     const Json& smallest = member(answer, "smallest_size_bytes");
     facts.add("still legal", "writing, growing, renaming, unlinking, and anything beside the protected bytes" +
-                                 (smallest.is_number() && smallest.get<std::uint64_t>() < file.size_bytes ? "; truncating down to " + format_size(smallest.get<std::uint64_t>()) : std::string()));
+                                 (smallest.is_number() && smallest.get<std::uint64_t>() < file.size_bytes
+                                      ? "; truncating down to " + format_size(smallest.get<std::uint64_t>())
+                                      : std::string()));
     std::printf("%s", facts.text(terminal).c_str());
   }
   if (last.is_object()) {
@@ -70,8 +74,10 @@ void add_why(CLI::App& app, Cli& cli) {
       if (!target) return complain(target.error());
       const auto answer = ask(cli, {{"query", "why"}}, target->fd.get());
       if (!answer) return complain(answer.error());
-      if (cli.json) std::printf("%s\n", dump(*answer, 2).c_str());
-      else print(*answer, *target);
+      if (cli.json)
+        std::printf("%s\n", dump(*answer, 2).c_str());
+      else
+        print(*answer, *target);
       return kOk;
     };
   });

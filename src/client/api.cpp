@@ -44,8 +44,9 @@ char* copy_text(const std::string& text) {
 }
 
 constexpr const char* kOperations[] = {
-    "none",   "truncate",   "punch",    "zero",          "collapse",     "insert",    "unshare", "write-zeroes", "fallocate-new", "reflink", "reflink-from", "dedupe",
-    "dedupe-from", "copy", "copy-from", "exchange", "swap-extents", "move-extents", "swap-boot", "migrate", "attributes",   "verity",        "layout-call",
+    "none",          "truncate",     "punch",        "zero",    "collapse",    "insert", "unshare",     "write-zeroes",
+    "fallocate-new", "reflink",      "reflink-from", "dedupe",  "dedupe-from", "copy",   "copy-from",   "exchange",
+    "swap-extents",  "move-extents", "swap-boot",    "migrate", "attributes",  "verity", "layout-call",
 };
 static_assert(std::size(kOperations) == HF_OP_COUNT && static_cast<int>(HF_OPERATION_LAYOUT_CALL) == static_cast<int>(HF_OP_LAYOUT_CALL) &&
                   static_cast<int>(HF_OPERATION_COPY_FROM) == static_cast<int>(HF_OP_COPY_FROM) && HF_RANGES_MAX == HF_WIRE_RANGES_MAX &&

@@ -45,9 +45,7 @@ int error_of(const Frame& frame) {
 
 }  // namespace
 
-bool Session::wants_connection() const {
-  return !leases_.empty() || (subscription_ & HF_WIRE_SUBSCRIBE_ALL);
-}
+bool Session::wants_connection() const { return !leases_.empty() || (subscription_ & HF_WIRE_SUBSCRIBE_ALL); }
 
 int Session::open_channel() {
   if (channel_) return 0;

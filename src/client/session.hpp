@@ -118,15 +118,15 @@ class Session {
 
   std::shared_ptr<Channel> channel_;  ///< shared with the thread that polls it: its number must not be reused under that thread
   bool reading_ = false;
-  bool greeted_ = false;              ///< the daemon answered HELLO on this channel
-  int refused_ = 0;                   ///< the daemon's answer to HELLO, where it was an error
+  bool greeted_ = false;  ///< the daemon answered HELLO on this channel
+  int refused_ = 0;       ///< the daemon's answer to HELLO, where it was an error
   std::uint32_t subscription_ = 0;
   std::uint64_t next_cookie_ = 1;
   std::unordered_map<std::uint64_t, Pending> pending_;
   Clock::time_point retry_at_{};
   std::chrono::milliseconds backoff_{0};
   bool retry_armed_ = false;
-  bool lost_once_ = false;            ///< a watcher is told of the gap
+  bool lost_once_ = false;  ///< a watcher is told of the gap
 
   std::map<std::uint64_t, std::unique_ptr<hf_lease_handle>> leases_;
   std::deque<hf_lease_event> events_;

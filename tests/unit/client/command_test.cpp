@@ -275,7 +275,8 @@ TEST_F(CommandTest, WhySendsTheFileAndNamesWhoTried) {
   };
   const Outcome outcome = run({"why", file}, serve);
   EXPECT_EQ(outcome.status, 0);
-  for (const char* text : {"is leased", "1 lease of other users", "refused there  truncate\n", "truncating down to 4K", "last refused: truncate 0:", "sh (pid 4, uid 0)"})
+  for (const char* text :
+       {"is leased", "1 lease of other users", "refused there  truncate\n", "truncating down to 4K", "last refused: truncate 0:", "sh (pid 4, uid 0)"})
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << " is missing in:\n" << outcome.out;
 }
 

@@ -429,8 +429,9 @@ TEST_F(SessionTest, AChildOwnsNothingAndItsExitEndsNothing) {
     hf_lease_event event;
     char* json = nullptr;
     hf_lease_handle* other = nullptr;
-    const bool refused = hf_release(lease) == -ECHILD && hf_next_event(session, &event, sizeof event) == -ECHILD && hf_query(session, "{}", -1, &json) == -ECHILD &&
-                         hf_acquire(session, 0, nullptr, 0, 0, nullptr, &other) == -ECHILD && hf_event_fd(session) == -ECHILD;
+    const bool refused = hf_release(lease) == -ECHILD && hf_next_event(session, &event, sizeof event) == -ECHILD &&
+                         hf_query(session, "{}", -1, &json) == -ECHILD && hf_acquire(session, 0, nullptr, 0, 0, nullptr, &other) == -ECHILD &&
+                         hf_event_fd(session) == -ECHILD;
     hf_disconnect(session);
     _exit(refused ? 0 : 1);
   }

@@ -24,7 +24,8 @@ TEST(ParseSize, ReadsBytesAndBinaryUnits) {
 }
 
 TEST(ParseSize, RefusesWhatIsNoSize) {
-  for (const char* text : {"", "K", "-1", "+1", "1.5G", "4 K", "64KB", "64X", "0x10", "64KiBs", "99999999999999999999", "99999999T"}) EXPECT_FALSE(parse_size(text)) << text;
+  for (const char* text : {"", "K", "-1", "+1", "1.5G", "4 K", "64KB", "64X", "0x10", "64KiBs", "99999999999999999999", "99999999T"})
+    EXPECT_FALSE(parse_size(text)) << text;
 }
 
 TEST(ParseRange, ReadsOffsetAndLength) {
@@ -71,7 +72,8 @@ TEST(FormatRange, IsExactAndCanBeReadBack) {
   EXPECT_EQ(format_range(1ull << 30, 4097), "1G:4097");
   EXPECT_EQ(format_range(4096, HF_LENGTH_TO_END), "4K:");
   EXPECT_EQ(format_range(4096, HF_LENGTH_TO_END - 4096), "4K:");
-  for (const std::uint64_t bytes : {1ull, 1023ull, 1024ull, 1025ull, 1ull << 20, 3ull << 40, 1ull << 63}) EXPECT_EQ(parse_size(format_size(bytes)).value(), bytes);
+  for (const std::uint64_t bytes : {1ull, 1023ull, 1024ull, 1025ull, 1ull << 20, 3ull << 40, 1ull << 63})
+    EXPECT_EQ(parse_size(format_size(bytes)).value(), bytes);
 }
 
 TEST(Nearest, FindsTheVerbThatWasMeant) {
@@ -112,7 +114,8 @@ TEST(BreakerText, NamesAProcess) {
 }
 
 TEST(BreakerText, NamesAContainerAKernelThreadAndWhatIsMissing) {
-  EXPECT_EQ(breaker_text(Json::parse(R"({"kind":"process","pid":1,"uid":9,"user":null,"comm":"sh","executable":null,"container":{"runtime":"docker","id":"0123456789abcdef"}})")),
+  EXPECT_EQ(breaker_text(Json::parse(
+                R"({"kind":"process","pid":1,"uid":9,"user":null,"comm":"sh","executable":null,"container":{"runtime":"docker","id":"0123456789abcdef"}})")),
             "sh (pid 1, uid 9, docker 0123456789ab)");
   EXPECT_EQ(breaker_text(Json::parse(R"({"kind":"kernel-thread","pid":7,"uid":0,"user":"root","comm":"nfsd","works_for":"an NFS client"})")),
             "kernel thread nfsd (pid 7, root), for an NFS client");
