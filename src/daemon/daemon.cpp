@@ -63,7 +63,7 @@ Status Daemon::run() {
   asio::co_spawn(io_, accept(), asio::detached);
   asio::co_spawn(io_, follow_gate(), asio::detached);
   asio::co_spawn(io_, keep_house(), asio::detached);
-  log_line(Priority::kInfo, fmt::format("{}; {} leases on {} files stand; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
+  log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
   notify_service_manager("READY=1");
   io_.run();

@@ -57,14 +57,15 @@ Known<SystemCall> system_call_of(const hf_denial& denial, TaskKind kind, const s
   return Known<SystemCall>::is(std::move(call));
 }
 
-bool ends_with(std::string_view text, std::string_view end) { return text.size() >= end.size() && text.substr(text.size() - end.size()) == end; }
-
 std::string works_for(const Breaker& breaker) {
   static const std::vector<std::string> kNone;
   if (breaker.kind == TaskKind::kIoUringWorker) return io_worker_work(breaker.thread_comm, breaker.pid, breaker.comm);
   if (breaker.kind == TaskKind::kKernelThread) return kernel_thread_work(breaker.comm, breaker.stack.value.value_or(kNone));
   return {};
 }
+
+/// The gate's programs, and the trampolines that lead to them, say nothing about the breaker.
+bool is_gates_own(std::string_view frame) { return frame.starts_with("bpf_prog_") || frame.starts_with("bpf_trampoline_"); }
 
 template <class T>
 bool settled(const Known<T>& field, TaskKind kind) {
@@ -148,9 +149,9 @@ Known<std::string> IdentityReader::executable(const hf_denial& denial, bool aliv
   // /proc adds what the kernel side leaves out, the mount point, but only to the same executable: the process may have run another since.
   if (const auto link = alive ? processes_.link(static_cast<pid_t>(denial.tgid), "exe") : fail(ESRCH, "")) {
     constexpr std::string_view kDeleted = " (deleted)";
-    const auto plain = ends_with(*link, kDeleted) ? link->substr(0, link->size() - kDeleted.size()) : *link;
-    if (ends_with(plain, cut ? std::string_view(captured).substr(std::min<std::size_t>(3, captured.size())) : std::string_view(captured)))
-      return Known<std::string>::is(*link);
+    const auto plain = link->ends_with(kDeleted) ? link->substr(0, link->size() - kDeleted.size()) : *link;
+    const auto tail = std::string_view(captured).substr(cut && !captured.empty() ? std::string_view("...").size() : 0);
+    if (plain.ends_with(tail)) return Known<std::string>::is(*link);
   }
   return captured.empty() ? Known<std::string>::not_known(kGone) : Known<std::string>::is(captured);
 }
@@ -188,7 +189,10 @@ Known<std::string> IdentityReader::cgroup(const hf_denial& denial, bool alive) c
 Known<std::vector<std::string>> IdentityReader::stack(const hf_denial& denial) const {
   const auto depth = std::min<std::size_t>(denial.stack_bytes / sizeof(denial.stack[0]), HF_STACK_DEPTH);
   std::vector<std::string> frames;
-  for (std::size_t i = 0; i < depth && denial.stack[i]; i++) frames.push_back(symbols_.describe(denial.stack[i]));
+  for (std::size_t i = 0; i < depth && denial.stack[i]; i++) {
+    auto frame = symbols_.describe(denial.stack[i]);
+    if (!is_gates_own(frame)) frames.push_back(std::move(frame));
+  }
   if (frames.empty()) return Known<std::vector<std::string>>::not_known("the kernel side could not walk the call stack");
   return Known<std::vector<std::string>>::is(std::move(frames));
 }

@@ -12,9 +12,6 @@ namespace {
 
 constexpr std::size_t kContainerIdLength = 64;
 
-bool starts_with(std::string_view text, std::string_view start) { return text.substr(0, start.size()) == start; }
-bool ends_with(std::string_view text, std::string_view end) { return text.size() >= end.size() && text.substr(text.size() - end.size()) == end; }
-
 bool is_hex(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
@@ -31,14 +28,14 @@ std::vector<std::string_view> components(std::string_view path) {
 
 bool is_unit(std::string_view part) {
   constexpr std::string_view kSuffixes[] = {".service", ".scope", ".socket", ".mount", ".swap", ".timer"};
-  return std::any_of(std::begin(kSuffixes), std::end(kSuffixes), [&](std::string_view suffix) { return ends_with(part, suffix); });
+  return std::any_of(std::begin(kSuffixes), std::end(kSuffixes), [&](std::string_view suffix) { return part.ends_with(suffix); });
 }
 
 /// Kubernetes: "pod<uid>", or "kubepods-burstable-pod<uid with underscores>.slice" where systemd drives the cgroups.
 std::string pod_uid(std::string_view part) {
-  const bool slice = starts_with(part, "kubepods") && ends_with(part, ".slice");
+  const bool slice = part.starts_with("kubepods") && part.ends_with(".slice");
   if (slice) part.remove_suffix(6);
-  const auto at = slice ? part.rfind("-pod") : (starts_with(part, "pod") ? 0 : std::string_view::npos);
+  const auto at = slice ? part.rfind("-pod") : (part.starts_with("pod") ? 0 : std::string_view::npos);
   if (at == std::string_view::npos) return {};
   std::string uid(part.substr(at + (slice ? 4 : 3)));
   std::replace(uid.begin(), uid.end(), '_', '-');
@@ -55,9 +52,9 @@ std::optional<Container> container_scope(std::string_view part) {
       {"lxc.monitor.", "lxc"},
   };
   for (const auto& [prefix, runtime] : kRuntimes) {
-    if (!starts_with(part, prefix)) continue;
+    if (!part.starts_with(prefix)) continue;
     auto id = part.substr(prefix.size());
-    if (ends_with(id, ".scope")) id.remove_suffix(6);
+    if (id.ends_with(".scope")) id.remove_suffix(6);
     const bool named = runtime == "nspawn" || runtime == "lxc";
     if (named || is_hex(id)) return Container{std::string(runtime), std::string(id), {}};
   }
@@ -68,7 +65,7 @@ std::optional<Container> container_scope(std::string_view part) {
 std::optional<Container> container_folder(std::string_view part, std::string_view parent) {
   if (part.size() == kContainerIdLength && is_hex(part)) {
     if (parent == "docker") return Container{"docker", std::string(part), {}};
-    if (parent == "libpod_parent" || starts_with(parent, "libpod")) return Container{"podman", std::string(part), {}};
+    if (parent == "libpod_parent" || parent.starts_with("libpod")) return Container{"podman", std::string(part), {}};
     return Container{"", std::string(part), {}};
   }
   if (parent == "lxc") return Container{"lxc", std::string(part), {}};
@@ -85,7 +82,7 @@ CgroupOwner cgroup_owner(std::string_view path) {
     if (is_unit(part)) {
       // The system's manager owns the first unit on the way down; one below a user@.service belongs to that user's manager.
       if (owner.unit.empty()) owner.unit = part;
-      else if (starts_with(owner.unit, "user@")) owner.user_unit = part;
+      else if (owner.unit.starts_with("user@")) owner.user_unit = part;
     }
     if (auto uid = pod_uid(part); !uid.empty()) pod = std::move(uid);
     auto container = container_scope(part);
@@ -122,16 +119,16 @@ std::string kernel_thread_work(std::string_view comm, const std::vector<std::str
   // The stack says what it does now; a worker's name only what it is.
   for (const auto& frame : stack)
     for (const auto& work : kWork)
-      if (starts_with(frame, work.function)) return std::string(work.words);
+      if (frame.starts_with(work.function)) return std::string(work.words);
   for (const auto& work : kWork)
-    if (starts_with(comm, work.name)) return std::string(work.words);
-  if (starts_with(comm, "kworker")) return "a work queue of the kernel; the call stack says whose";
+    if (comm.starts_with(work.name)) return std::string(work.words);
+  if (comm.starts_with("kworker")) return "a work queue of the kernel; the call stack says whose";
   return {};
 }
 
 std::string io_worker_work(std::string_view comm, std::uint32_t pid, std::string_view process_comm) {
-  const bool poller = starts_with(comm, "iou-sqp-");
-  if (!poller && !starts_with(comm, "iou-wrk-")) return {};
+  const bool poller = comm.starts_with("iou-sqp-");
+  if (!poller && !comm.starts_with("iou-wrk-")) return {};
   const auto id = comm.substr(8);
   if (poller) return fmt::format("process {} ({}): polls the submission queue of its io_uring", pid, process_comm);
   return fmt::format("process {} ({}): a request that its thread {} submitted to io_uring", pid, process_comm, id);
@@ -145,7 +142,7 @@ std::string io_uring_opcode(hf_op op, const std::vector<std::string>& stack) {
   };
   for (const auto& frame : stack)
     for (const auto& [handler, opcode] : kHandlers)
-      if (starts_with(frame, handler)) return std::string(opcode);
+      if (frame.starts_with(handler)) return std::string(opcode);
   switch (op) {
     case HF_OP_ZERO:
     case HF_OP_COLLAPSE:
