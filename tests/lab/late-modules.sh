@@ -45,7 +45,9 @@ check "ib_core is gone" not loaded ib_core
 check "the gate is armed still" test "$(holdfast gate status --json | jq -r .armed)" = true
 
 section "and comes again"
-lab-rdma
+modprobe -a ib_uverbs rdma_ucm rdma_rxe
+ip netns exec hfa rdma link add rxe_a type rxe netdev veth_a
+ip netns exec hfb rdma link add rxe_b type rxe netdev veth_b
 register_and_try "registration after a reload"
 
 section "XFS comes and goes"
