@@ -75,7 +75,7 @@ class ActAs {
 };
 
 /// Reads the layout and, if asked, settles it first. Waits for the disk.
-Result<FileFacts> read_layout(const AcquireRequest& request, FileFacts file) {
+Result<FileFacts> read_layout(const AcquireRequest& request, FileFacts file, const std::stop_token& stop) {
   const auto window = window_of(file, request.ranges);
   if (window.empty()) return file;  // admission says what is wrong with the ranges
   HF_TRY(add_layout(file, request.file.get(), window));
@@ -83,7 +83,7 @@ Result<FileFacts> read_layout(const AcquireRequest& request, FileFacts file) {
   HF_TRY_ASSIGN(const auto extents, normalise_ranges(file, request.ranges));
   {
     const ActAs user(request.peer);
-    HF_TRY(settle_layout(request.file.get(), file, extents));
+    HF_TRY(settle_layout(request.file.get(), file, extents, stop));
   }
   HF_TRY(add_layout(file, request.file.get(), window));
   return file;
@@ -99,7 +99,7 @@ asio::awaitable<std::invoke_result_t<Work>> run_in(asio::thread_pool& pool, Work
 asio::awaitable<Result<FileFacts>> with_layout(Pools& pools, const AcquireRequest& request, FileFacts file) {
   if (!has_layout(file.magic)) co_return file;
   auto& pool = request.settle ? pools.settle : pools.layout;
-  auto read = co_await run_in(pool, [&request, &file] { return read_layout(request, file); });
+  auto read = co_await run_in(pool, [&request, &file, stop = pools.stopping.get_token()] { return read_layout(request, file, stop); });
   co_return read;
 }
 

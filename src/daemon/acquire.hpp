@@ -6,6 +6,7 @@
 
 #include <asio/awaitable.hpp>
 #include <asio/thread_pool.hpp>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,13 @@ struct Pools {
   asio::thread_pool settle{2};
   asio::thread_pool survey{2};
 
-  void join() {
+  std::stop_source stopping;  ///< asks work under way to end early
+
+  void stop() {
+    stopping.request_stop();
+    layout.stop();
+    settle.stop();
+    survey.stop();
     layout.join();
     settle.join();
     survey.join();

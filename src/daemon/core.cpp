@@ -101,7 +101,7 @@ void Core::apply(const Diff& diff) {
   for (const auto& [before, after] : diff.changed) {
     if (needs_settling(after)) unsettled_.insert(after.id);
     else unsettled_.erase(after.id);
-    if (is_registration(after) && before.state != after.state) announce_lease("registration", after);
+    if (is_registration(after) && before.state != after.state) registration_now(after);
     if (is_registration(after) && (before.files.size() != after.files.size() || (after.reasons & ~before.reasons & HF_REASON_VMA_BUSY)))
       request_survey(after, after.reasons & HF_REASON_VMA_BUSY);
   }
@@ -112,7 +112,14 @@ void Core::gained(const Lease& lease) {
   if (needs_settling(lease)) unsettled_.insert(lease.id);
   if (lease.holder.kind == HF_LEASE_PROCESS) hooks_.watch_process(lease.holder.process());
   if (is_registration(lease)) request_survey(lease, lease.reasons & HF_REASON_VMA_BUSY);
-  announce_lease(is_registration(lease) ? "registration" : "lease", lease);
+  if (is_registration(lease)) registration_now(lease);
+  else announce_lease("lease", lease);
+}
+
+/// It is new, or has another state than before.
+void Core::registration_now(const Lease& lease) {
+  if (lease.state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(lease);
+  announce_lease("registration", lease);
 }
 
 void Core::lost(const Lease& lease) {
@@ -128,7 +135,9 @@ void Core::lost(const Lease& lease) {
   announce_lease(is_registration(lease) ? "registration_ended" : "lease_ended", lease);
 }
 
-void Core::announce_lease(const char* event, const Lease& lease) { hooks_.announce({lease_event_json(event, lease), {lease.holder.uid}}); }
+void Core::announce_lease(const char* event, const Lease& lease) {
+  if (hooks_.watched()) hooks_.announce({lease_event_json(event, lease), {lease.holder.uid}});
+}
 
 void Core::lifecycle(const hf_lifecycle_event& event) {
   if (event.kind == HF_EVENT_RELEASED) {
@@ -158,12 +167,13 @@ Denial Core::describe(const hf_denial& event) {
 
 void Core::denied(const hf_denial& event) {
   const auto denial = denials_.add(describe(event));
-  Announcement announcement{denial_event_json(*denial), {denial->breaker.uid}};
+  hooks_.tell_denial(*denial);
+  std::vector<std::uint32_t> uids{denial->breaker.uid};
   for (const auto& lease : denial->leases) {
-    announcement.uids.push_back(lease.uid);
+    uids.push_back(lease.uid);
     if (const auto owner = owners_.find(lease.id); owner != owners_.end()) owner->second->lease_denied(lease.id, *denial);
   }
-  hooks_.announce(announcement);
+  if (hooks_.watched()) hooks_.announce({denial_event_json(*denial), std::move(uids)});
 }
 
 void Core::maintain(std::uint64_t now_ns) {

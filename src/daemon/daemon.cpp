@@ -11,7 +11,7 @@
 #include <asio/use_awaitable.hpp>
 #include <chrono>
 
-#include "daemon/notify.hpp"
+#include "catalog/break_sources.hpp"
 #include "daemon/words.hpp"
 
 namespace hf {
@@ -19,6 +19,21 @@ namespace {
 
 constexpr std::size_t kSurveysRunning = 2;
 constexpr auto kHousekeeping = std::chrono::seconds(1);
+
+std::string denial_line(const Denial& denial) {
+  const auto& breaker = denial.breaker;
+  const auto& who = breaker.executable.value ? *breaker.executable.value : breaker.comm;
+  auto line = fmt::format("refused {} of {} by {}, process {} of uid {}: {}", op_name(denial.op), denial.path.empty() ? "an unnamed file" : denial.path, who, breaker.pid,
+                          breaker.uid, errno_name(denial.error));
+  if (!denial.leases.empty()) line += fmt::format("; held by process {} ({})", denial.leases.front().pid, denial.leases.front().comm);
+  return line;
+}
+
+std::string unprotected_line(const Lease& lease) {
+  auto line = fmt::format("a registration of process {} ({}) on {} is not protected", lease.holder.tgid, lease.holder.comm, lease.device);
+  for (const auto& reason : reason_words(lease.reasons)) line += fmt::format("; {}: {}", reason.id, reason.text);
+  return line + ". `holdfast registrations` says what mends it.";
+}
 
 }  // namespace
 
@@ -28,21 +43,28 @@ Daemon::Daemon(GateLike& gate, Listener listener, Options options)
 }
 
 Daemon::~Daemon() {
-  pools_.join();
+  pools_.stop();
   // Sessions point at the core: they go first, without ending their leases.
   sessions_.clear();
 }
 
-Status Daemon::start() {
+Hooks Daemon::hooks() {
   Hooks hooks;
   hooks.watch_process = [this](const ProcessKey& process) { watch_process(process); };
   hooks.survey = [this](SurveyRequest request) {
     surveys_.push_back(request);
     next_survey();
   };
+  hooks.watched = [this] { return server_.watchers > 0; };
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
+  hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
+  hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
   hooks.report = [](const Error& error) { log_error(error); };
-  HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, std::move(hooks)));
+  return hooks;
+}
+
+Status Daemon::start() {
+  HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
   asio::error_code error;
   acceptor_.assign(asio::local::stream_protocol(), listener_.socket.get(), error);
   if (error) return fail(error.value(), "the socket can't be served: " + error.message());
@@ -101,12 +123,14 @@ void Daemon::admit(Session::Socket socket) {
   }
   auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_}, std::move(socket), *peer);
   sessions_.insert(session);
+  server_.connections = sessions_.size();
   asio::co_spawn(io_, serve(std::move(session)), asio::detached);
 }
 
 asio::awaitable<void> Daemon::serve(std::shared_ptr<Session> session) {
   co_await session->run();
   sessions_.erase(session);
+  server_.connections = sessions_.size();
 }
 
 asio::awaitable<void> Daemon::follow_gate() {

@@ -16,6 +16,7 @@
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
 #include "daemon/listener.hpp"
+#include "daemon/notify.hpp"
 #include "daemon/session.hpp"
 
 namespace hf {
@@ -53,6 +54,7 @@ class Daemon {
   void watch_process(const ProcessKey& process);
   void drop_idle_watches();
   void announce(const Announcement& announcement);
+  Hooks hooks();
   void next_survey();
   void read_symbols();
   void refresh_symbols();
@@ -72,6 +74,7 @@ class Daemon {
   std::size_t surveys_running_ = 0;
   std::string modules_;  ///< /proc/modules as it was when the symbols were read
   bool symbols_reading_ = false;
+  LineLimit line_limit_;
 };
 
 }  // namespace hf

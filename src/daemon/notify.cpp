@@ -24,6 +24,16 @@ void log_line(Priority priority, std::string_view text) {
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
+LineLimit::Answer LineLimit::ask(std::uint64_t now_ns) {
+  constexpr std::uint64_t kMinuteNs = 60'000'000'000;
+  if (now_ns - minute_start_ns_ > kMinuteNs) {
+    minute_start_ns_ = now_ns;
+    written_ = 0;
+  }
+  if (written_ >= kPerMinute) return Answer::kSkip;
+  return ++written_ == kPerMinute ? Answer::kLast : Answer::kWrite;
+}
+
 void log_error(const Error& error) { log_line(Priority::kError, error.text()); }
 
 void notify_service_manager(const std::string& state) {

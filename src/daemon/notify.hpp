@@ -2,10 +2,12 @@
 // How the daemon speaks to the operator and to the service manager: a few lines on standard error, and sd_notify(3)'s datagrams.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/result.hpp"
+#include "daemon/words.hpp"
 
 namespace hf {
 
@@ -14,6 +16,26 @@ enum class Priority { kError = 3, kWarning = 4, kNotice = 5, kInfo = 6 };
 /// One line on standard error; with the priority that the journal understands ("<4>") where the journal reads it.
 void log_line(Priority priority, std::string_view text);
 void log_error(const Error& error);
+
+/// How many lines of a kind that others can cause at will are written a minute; the journal must not be theirs to fill.
+class LineLimit {
+ public:
+  static constexpr unsigned kPerMinute = 30;
+  enum class Answer { kWrite, kLast, kSkip };
+  Answer ask(std::uint64_t now_ns);
+
+ private:
+  std::uint64_t minute_start_ns_ = 0;
+  unsigned written_ = 0;
+};
+
+template <class Make>
+void log_limited(LineLimit& limit, Priority priority, Make&& make) {
+  const auto answer = limit.ask(boot_time_ns());
+  if (answer == LineLimit::Answer::kSkip) return;
+  log_line(priority, make());
+  if (answer == LineLimit::Answer::kLast) log_line(priority, "no more of these are logged for the rest of a minute; `holdfast watch` shows all");
+}
 
 /// "READY=1", "STOPPING=1", "STATUS=...". Does nothing where no service manager listens.
 void notify_service_manager(const std::string& state);

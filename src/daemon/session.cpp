@@ -67,6 +67,7 @@ asio::awaitable<void> Session::run() {
     co_await drained();
   }
   close();
+  set_watches(false);
   context_.core.owner_gone(this);
 }
 
@@ -172,8 +173,15 @@ Status Session::subscribe(const Frame& frame) {
   if (request.flags & ~(HF_WIRE_SUBSCRIBE_OWN | HF_WIRE_SUBSCRIBE_ALL))
     return fail(EINVAL, fmt::format("unknown flags {:#x}", request.flags), "Use a holdfastd as new as the library.");
   own_events_ = request.flags & HF_WIRE_SUBSCRIBE_OWN;
-  watches_ = request.flags & HF_WIRE_SUBSCRIBE_ALL;
+  set_watches(request.flags & HF_WIRE_SUBSCRIBE_ALL);
   return {};
+}
+
+void Session::set_watches(bool watches) {
+  if (watches == watches_) return;
+  watches_ = watches;
+  if (watches) context_.server.watchers++;
+  else context_.server.watchers--;
 }
 
 void Session::query(const Frame& frame) {
@@ -193,7 +201,7 @@ void Session::lease_denied(LeaseId lease, const Denial& denial) {
 }
 
 void Session::lease_ended(LeaseId lease) {
-  if (watches_ || closed_) return;
+  if (!own_events_ || watches_ || closed_) return;
   hf_wire_event event{};
   event.lease = lease;
   event.time_ns = boot_time_ns();

@@ -19,7 +19,7 @@ namespace hf {
 struct SessionContext {
   Core& core;
   Pools& pools;
-  const ServerFacts& server;
+  ServerFacts& server;
 };
 
 class Session final : public LeaseOwner, public std::enable_shared_from_this<Session> {
@@ -58,6 +58,7 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   void answer(std::uint64_t cookie, const Status& status);
   void refuse(std::uint64_t cookie, const Error& error);
   void flush();
+  void set_watches(bool watches);
 
   SessionContext context_;
   Socket socket_;

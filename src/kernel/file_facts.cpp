@@ -79,8 +79,9 @@ Status allocate(int fd, const FileFacts& facts, const ExtentSet& extents, int mo
 }
 
 /// A write fault gives a page its own written block and leaves its content alone, so no concurrent write can be lost.
-Status touch_pages(int fd, const FileFacts& facts, Extent extent) {
+Status touch_pages(int fd, const FileFacts& facts, Extent extent, const std::stop_token& stop) {
   for (auto first = extent.first; first < extent.end; first += kSettleWindowBytes) {
+    if (stop.stop_requested()) return fail(ECANCELED, fmt::format("holdfastd stopped while it settled {}", facts.path), "Ask again when it is back: what was settled stays so.");
     const auto length = std::min(kSettleWindowBytes, extent.end - first);
     void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(first));
     if (memory == MAP_FAILED) return sys_error(errno, "mmap", facts.path, "Open the file for reading and writing (O_RDWR) to have it settled.");
@@ -153,13 +154,13 @@ bool has_cap_lease(const ProcessTable& processes, pid_t pid) {
   return capabilities >> kCapLease & 1;
 }
 
-Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents) {
+Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents, const std::stop_token& stop) {
   const auto found = unsettled(facts, extents);
   if (found.empty()) return {};
   // Allocated first, so that a full filesystem is a clear error here and not a failed fault there.
   HF_TRY(allocate(fd, facts, found.holes, FALLOC_FL_KEEP_SIZE, "fallocate"));
   HF_TRY(allocate(fd, facts, found.shared, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, "fallocate(UNSHARE_RANGE)"));
-  for (const auto& extent : to_touch(found)) HF_TRY(touch_pages(fd, facts, extent));
+  for (const auto& extent : to_touch(found)) HF_TRY(touch_pages(fd, facts, extent, stop));
   if (::fsync(fd)) return sys_error(errno, "fsync", facts.path);
   return {};
 }

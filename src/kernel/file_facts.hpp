@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <stop_token>
+
 #include "base/result.hpp"
 #include "kern.h"
 #include "kernel/process.hpp"
@@ -38,6 +40,7 @@ bool has_cap_lease(const ProcessTable& processes, pid_t pid);
 
 /// Gives every byte of the window a written block of its own without changing its content, whoever writes meanwhile: allocates, unshares, and takes
 /// a write fault on each page that is not settled. Waits for the disk: not for the event loop.
-Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents);
+/// @param stop asks it to end early, with ECANCELED
+Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents, const std::stop_token& stop);
 
 }  // namespace hf

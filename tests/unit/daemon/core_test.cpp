@@ -171,6 +171,14 @@ TEST_F(CoreOverAFakeGate, FollowsRegistrations) {
   EXPECT_FALSE(core->table().find(id));
 }
 
+TEST_F(CoreOverAFakeGate, TellsTheOperatorOnceOfARegistrationThatIsNotProtected) {
+  start();
+  const auto id = lease(HF_LEASE_REGISTRATION, 42, HF_STATE_UNPROTECTED);
+  core->lifecycle(event(HF_EVENT_REGISTERED, id));
+  core->lifecycle(event(HF_EVENT_REGISTERED, id));
+  EXPECT_EQ(heard.told_unprotected, std::vector<LeaseId>{id});
+}
+
 TEST_F(CoreOverAFakeGate, ReadsTheMapsAnewWhenEventsWereLost) {
   start();
   const auto id = lease(HF_LEASE_REGISTRATION);

@@ -10,6 +10,7 @@
 #include <map>
 #include <vector>
 
+#include "daemon/core.hpp"
 #include "daemon/gate_like.hpp"
 #include "decide.h"
 #include "kernel/paths.hpp"
@@ -126,11 +127,16 @@ struct Heard {
   std::vector<SurveyRequest> surveys;
   std::vector<Announcement> announcements;
   std::vector<Error> errors;
+  int told_denials = 0;
+  std::vector<LeaseId> told_unprotected;
 
   Hooks hooks() {
     return {.watch_process = [this](const ProcessKey& process) { watched.push_back(process); },
             .survey = [this](SurveyRequest request) { surveys.push_back(request); },
+            .watched = [] { return true; },
             .announce = [this](const Announcement& announcement) { announcements.push_back(announcement); },
+            .tell_denial = [this](const Denial&) { told_denials++; },
+            .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
             .report = [this](const Error& error) { errors.push_back(error); }};
   }
 };

@@ -36,7 +36,7 @@ class Conversation : public test::SocketPair, public ::testing::Test {
   ~Conversation() override {
     theirs.reset();
     settle();
-    pools.join();
+    pools.stop();
   }
 
   /// Lets the session do all that it can now, and the pools' threads with it.
@@ -284,6 +284,7 @@ TEST_F(Conversation, TellsAWatcherOnlyWhatConcernsItsUser) {
   hello();
   send(frame_bytes(HF_WIRE_SUBSCRIBE, 3, bytes_of(hf_wire_subscribe{HF_WIRE_SUBSCRIBE_ALL, 0})));
   EXPECT_EQ(reply().header.kind, HF_WIRE_OK);
+  EXPECT_EQ(server.watchers, 1u);
   session->announce({R"({"event":"a"})", {1000, 5}});
   session->announce({R"({"event":"b"})", {5}});
   const auto answer = reply();
@@ -322,6 +323,8 @@ TEST_F(Conversation, WithAClientThatAsksAndNeverReadsStopsAnswering) {
 
 TEST_F(Conversation, TellsTheHolderWhenItsLeaseEndsWithoutItsAsking) {
   hello();
+  send(frame_bytes(HF_WIRE_SUBSCRIBE, 3, bytes_of(hf_wire_subscribe{HF_WIRE_SUBSCRIBE_OWN, 0})));
+  EXPECT_EQ(reply().header.kind, HF_WIRE_OK);
   const auto acquired = acquire();
   core->process_gone(session->peer().process());
   const auto answer = reply();
