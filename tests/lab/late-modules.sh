@@ -38,7 +38,8 @@ check "nothing waits for the RDMA core" test "$(holdfast gate status --json | jq
 section "RDMA goes"
 ip netns exec hfa rdma link delete rxe_a
 ip netns exec hfb rdma link delete rxe_b
-check "modprobe -r" modprobe -r rdma_rxe rdma_ucm ib_uverbs
+# iw_cm and ib_cm are left behind by modprobe -r, gate or no gate.
+check "modprobe -r" modprobe -r rdma_rxe rdma_ucm ib_uverbs iw_cm ib_cm
 check "rdma_rxe is gone" not loaded rdma_rxe
 check "ib_uverbs is gone" not loaded ib_uverbs
 check "ib_core is gone" not loaded ib_core
