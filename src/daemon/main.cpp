@@ -44,7 +44,7 @@ int serve(const std::string& socket) {
   auto listener = listen_at(socket);
   if (!listener) return complain(listener.error(), listener.error().code == EADDRINUSE ? kSocketInUse : kFailed);
   auto gate = Gate::arm(HOLDFAST_VERSION);
-  if (!gate) return complain(gate.error(), gate.error().code == EPROTONOSUPPORT ? kOtherVersion : kFailed);
+  if (!gate) return complain(gate.error(), gate.error().code == EPROTONOSUPPORT ? kOtherVersion : gate.error().code == ENOTSUP ? kUnsupported : kFailed);
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);

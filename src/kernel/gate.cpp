@@ -303,7 +303,7 @@ Gate::~Gate() = default;
 Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   HF_TRY_ASSIGN(auto state, gate_state());
   if (state.other_version)
-    return fail(EPROTO, fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version, HF_ABI_VERSION), kDetachHint);
+    return fail(EPROTONOSUPPORT, fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version, HF_ABI_VERSION), kDetachHint);
   bool take_over = state.armed && state.meta->object_digest == object_digest();
   if (!take_over) HF_TRY(arm_anew(version, state.meta.has_value()));
   auto impl = std::make_unique<Impl>();

@@ -62,7 +62,8 @@ section "filesystems"
 truncate -s 256M /tmp/btrfs
 mkfs.btrfs -q /tmp/btrfs
 mkdir -p /mnt/btrfs /mnt/overlay /tmp/upper /tmp/work
-mount -o loop /tmp/btrfs /mnt/btrfs
+modprobe loop # devtmpfs has no loop devices before it
+mount -t btrfs -o loop /tmp/btrfs /mnt/btrfs
 make_file /mnt/btrfs/file 1
 check "btrfs" fails 5 'btrfs' holdfast hold /mnt/btrfs/file
 mkdir /mnt/hf/{upper,work}
