@@ -22,8 +22,8 @@ check() {
     passed=$((passed + 1)) && echo "ok      $name"
   else
     failed=$((failed + 1)) && echo "NOT OK  $name (status $status)"
-    sed 's/^/        out | /' "$work/out" | tail -n 20
-    sed 's/^/        err | /' "$work/err" | tail -n 70
+    tail -n 20 "$work/out" | cut -c 1-200 | cat -v | sed 's/^/        out | /'
+    tail -n 70 "$work/err" | cut -c 1-200 | cat -v | sed 's/^/        err | /'
   fi
 }
 
@@ -125,14 +125,14 @@ crossed() { # NAME BYTES-BEFORE BYTES-AT-LEAST
 before=$(received)
 ip netns exec hfa ib_write_bw -d rxe_a -s 65536 -n 16 >/tmp/server & server=$!
 wait_for tcp_listens 18515
-ip netns exec hfb ib_write_bw -d rxe_b -s 65536 -n 16 192.0.2.1
+timeout 60 ip netns exec hfb ib_write_bw -d rxe_b -s 65536 -n 16 192.0.2.1
 wait $server
 crossed ib_write_bw "$before" $((16 * 65536))
 
 before=$(received)
 ip netns exec hfa rping -s -a 192.0.2.1 -C 16 -S 60000 & server=$!
 wait_for cm_listens
-ip netns exec hfb rping -c -a 192.0.2.1 -C 16 -S 60000
+timeout 60 ip netns exec hfb rping -c -a 192.0.2.1 -C 16 -S 60000
 wait $server
 crossed rping "$before" $((16 * 60000))
 EOF
