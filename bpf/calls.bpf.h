@@ -22,11 +22,14 @@ static __always_inline int call_part(__u64 id, struct hf_part *part, __u32 holde
 	record = bpf_map_lookup_elem(&hf_leases, &id);
 	if (!part || !record)
 		return -ENOENT;
-	if (record->parts >= HF_PARTS_MAX)
+	part->reasons = 0;
+	part->slot = HF_NO_SLOT;
+	if (record->parts >= HF_PARTS_MAX) {
+		part->reasons = HF_REASON_TOO_MANY_PARTS;
 		return -EAGAIN;
+	}
 	if (!adder_enter(c))
 		return -EBUSY;
-	part->reasons = 0;
 	error = slot_take(part, holder, page_shift);
 	adder_leave(c);
 	if (error)

@@ -19,7 +19,7 @@
 
 #define SAME_CALL_NS 100000 /* two programs on one probe run one after the other */
 
-#define IB_ACCESS_WRITABLE 0x17u /* LOCAL_WRITE | REMOTE_WRITE | REMOTE_ATOMIC | MW_BIND: ib_access_writable() */
+#define IB_ACCESS_WRITABLE 0x1bu /* LOCAL_WRITE 1, REMOTE_WRITE 2, REMOTE_ATOMIC 8, MW_BIND 16: as ib_access_writable() */
 
 /* ---- is a break under way on these bytes? ---- */
 
