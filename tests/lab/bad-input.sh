@@ -59,7 +59,6 @@ check "unknown option" fails 2 'Next:' holdfast leases --what
 check "no command after --" fails 2 'no COMMAND' holdfast hold $file --
 
 section "filesystems"
-modprobe loop
 truncate -s 256M /tmp/btrfs
 mkfs.btrfs -q /tmp/btrfs >/dev/null
 mkdir -p /mnt/btrfs /mnt/overlay /tmp/upper /tmp/work
