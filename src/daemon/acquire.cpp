@@ -89,9 +89,11 @@ Result<FileFacts> read_layout(const AcquireRequest& request, FileFacts file, con
   return file;
 }
 
+/// Runs work in a pool. By reference to a named object on purpose: GCC 12 destroys a closure twice when it is made inside a co_await
+/// expression.
 template <class Work>
-asio::awaitable<std::invoke_result_t<Work>> run_in(asio::thread_pool& pool, Work work) {
-  using Value = std::invoke_result_t<Work>;
+asio::awaitable<std::invoke_result_t<Work&>> run_in(asio::thread_pool& pool, Work& work) {
+  using Value = std::invoke_result_t<Work&>;
   co_return co_await asio::co_spawn(
       pool, [&work]() -> asio::awaitable<Value> { co_return work(); }, asio::use_awaitable);
 }
@@ -99,8 +101,9 @@ asio::awaitable<std::invoke_result_t<Work>> run_in(asio::thread_pool& pool, Work
 asio::awaitable<Result<FileFacts>> with_layout(Pools& pools, const AcquireRequest& request, FileFacts file) {
   if (!has_layout(file.magic)) co_return file;
   auto& pool = request.settle ? pools.settle : pools.layout;
-  auto read = co_await run_in(pool, [&request, &file, stop = pools.stopping.get_token()] { return read_layout(request, file, stop); });
-  co_return read;
+  const auto stop = pools.stopping.get_token();
+  const auto read = [&] { return read_layout(request, file, stop); };
+  co_return co_await run_in(pool, read);
 }
 
 hf_lease record_of(const AcquireRequest& request) {
@@ -172,8 +175,8 @@ asio::awaitable<Status> look_again(Core& core, Pools& pools, const AcquireReques
   auto file = file_facts(*seen, before.file.path);
   if (!has_layout(file.magic)) co_return Status{};
   const Extent window{admission.extents.front().first, end};
-  const auto read = co_await run_in(pools.layout, [&request, &file, window] { return add_layout(file, request.file.get(), window); });
-  if (!read) co_return read;
+  const auto look = [&] { return add_layout(file, request.file.get(), window); };
+  if (auto read = co_await run_in(pools.layout, look); !read) co_return read;
   if (const auto admitted = admit_layout(file, admission.extents); !admitted)
     co_return fail(EAGAIN, "the layout changed while it was being leased: " + admitted.error().message, admitted.error().hint);
   co_return Status{};

@@ -13,9 +13,7 @@ Lease as_lease(const KernelLease& kernel) { return lease_from_kernel(kernel.reco
 bool is_registration(const Lease& lease) { return lease.holder.kind == HF_LEASE_REGISTRATION; }
 
 /// Its end has to be found out: the kernel side will not see it, or has not yet seen its beginning whole.
-bool needs_settling(const Lease& lease) {
-  return is_registration(lease) && (lease.state == HF_STATE_PINNING || (lease.reasons & HF_REASON_MISSED_RETURN));
-}
+bool needs_settling(const Lease& lease) { return is_registration(lease) && (lease.state == HF_STATE_PINNING || (lease.reasons & HF_REASON_MISSED_RETURN)); }
 
 }  // namespace
 
@@ -46,7 +44,8 @@ void Core::restore_grants() {
     if (lease.holder.kind != HF_LEASE_PROCESS) continue;
     const bool alive = processes_.is(static_cast<pid_t>(lease.holder.tgid), lease.holder.start_ns);
     // Committed comes after remembered: a lease that still counts as being made was never answered.
-    if (!alive || lease.state == HF_STATE_PINNING) over.push_back(id);
+    if (!alive || lease.state == HF_STATE_PINNING)
+      over.push_back(id);
     else if (const auto* grant = grants_.find(id)) {
       known.push_back(lease);
       known.back().holder.label = grant->label;
@@ -99,8 +98,10 @@ void Core::apply(const Diff& diff) {
   for (const auto& lease : diff.removed) lost(lease);
   for (const auto& lease : diff.added) gained(lease);
   for (const auto& [before, after] : diff.changed) {
-    if (needs_settling(after)) unsettled_.insert(after.id);
-    else unsettled_.erase(after.id);
+    if (needs_settling(after))
+      unsettled_.insert(after.id);
+    else
+      unsettled_.erase(after.id);
     if (is_registration(after) && before.state != after.state) registration_now(after);
     if (is_registration(after) && (before.files.size() != after.files.size() || (after.reasons & ~before.reasons & HF_REASON_VMA_BUSY)))
       request_survey(after, after.reasons & HF_REASON_VMA_BUSY);
@@ -112,8 +113,10 @@ void Core::gained(const Lease& lease) {
   if (needs_settling(lease)) unsettled_.insert(lease.id);
   if (lease.holder.kind == HF_LEASE_PROCESS) hooks_.watch_process(lease.holder.process());
   if (is_registration(lease)) request_survey(lease, lease.reasons & HF_REASON_VMA_BUSY);
-  if (is_registration(lease)) registration_now(lease);
-  else announce_lease("lease", lease);
+  if (is_registration(lease))
+    registration_now(lease);
+  else
+    announce_lease("lease", lease);
 }
 
 /// It is new, or has another state than before.

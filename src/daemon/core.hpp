@@ -41,11 +41,11 @@ class LeaseOwner {
 struct Hooks {
   std::function<void(const ProcessKey&)> watch_process;  ///< call process_gone() when it ends
   std::function<void(SurveyRequest)> survey;             ///< run survey() beside the loop, then call surveyed()
-  std::function<bool()> watched;  ///< is there anyone to announce to?
+  std::function<bool()> watched;                         ///< is there anyone to announce to?
   std::function<void(const Announcement&)> announce;
-  std::function<void(const Denial&)> tell_denial;     ///< to the operator
+  std::function<void(const Denial&)> tell_denial;      ///< to the operator
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
-  std::function<void(const Error&)> report;  ///< an operator should know
+  std::function<void(const Error&)> report;            ///< an operator should know
 };
 
 class Core {

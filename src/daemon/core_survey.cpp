@@ -64,7 +64,14 @@ Status Core::complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t
     reasons |= HF_REASON_NOT_WRITER;
     return {};
   }
-  const hf_part wanted{.file = seen.file, .first = part.bytes.first, .end = part.bytes.end, .address = part.address, .slot = HF_NO_SLOT, .reasons = 0, .magic = seen.magic, .flags = seen.flags};
+  const hf_part wanted{.file = seen.file,
+                       .first = part.bytes.first,
+                       .end = part.bytes.end,
+                       .address = part.address,
+                       .slot = HF_NO_SLOT,
+                       .reasons = 0,
+                       .magic = seen.magic,
+                       .flags = seen.flags};
   const auto facts = file_facts(seen, part.path);
   HF_TRY_ASSIGN(const auto outcome, gate_.lease_part(lease.id, wanted, lease.holder.tgid, lease_page_shift(facts)));
   reasons |= outcome.reasons;
@@ -86,8 +93,10 @@ void Core::note_survey(LeaseId id, const Survey& result) {
     }
     for (const auto& warning : part.warnings) warnings.push_back(part.path + ": " + warning);
   }
-  if (warnings.empty()) warnings_.erase(id);
-  else warnings_[id] = std::move(warnings);
+  if (warnings.empty())
+    warnings_.erase(id);
+  else
+    warnings_[id] = std::move(warnings);
   if (const auto diff = table_.update(std::move(lease))) apply(*diff);
 }
 

@@ -23,8 +23,8 @@ constexpr auto kHousekeeping = std::chrono::seconds(1);
 std::string denial_line(const Denial& denial) {
   const auto& breaker = denial.breaker;
   const auto& who = breaker.executable.value ? *breaker.executable.value : breaker.comm;
-  auto line = fmt::format("refused {} of {} by {}, process {} of uid {}: {}", op_name(denial.op), denial.path.empty() ? "an unnamed file" : denial.path, who, breaker.pid,
-                          breaker.uid, errno_name(denial.error));
+  auto line = fmt::format("refused {} of {} by {}, process {} of uid {}: {}", op_name(denial.op), denial.path.empty() ? "an unnamed file" : denial.path, who,
+                          breaker.pid, breaker.uid, errno_name(denial.error));
   if (!denial.leases.empty()) line += fmt::format("; held by process {} ({})", denial.leases.front().pid, denial.leases.front().comm);
   return line;
 }
@@ -145,7 +145,8 @@ asio::awaitable<void> Daemon::follow_gate() {
     if (const auto consumed = gate_.consume(handlers); !consumed) log_error(consumed.error());
     co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
   }
-  if (error != asio::error::operation_aborted) log_error({error.value(), "the gate's events can't be followed any more: " + error.message(), "Restart holdfastd; the gate goes on refusing."});
+  if (error != asio::error::operation_aborted)
+    log_error({error.value(), "the gate's events can't be followed any more: " + error.message(), "Restart holdfastd; the gate goes on refusing."});
 }
 
 asio::awaitable<void> Daemon::keep_house() {
@@ -218,8 +219,10 @@ void Daemon::read_symbols() {
     asio::post(io_, [this, symbols, modules = std::move(modules)] {
       symbols_reading_ = false;
       modules_ = modules;
-      if (*symbols) core_->identity().set_symbols(std::move(**symbols));
-      else log_line(Priority::kWarning, "call stacks of breakers stay without names: " + symbols->error().text());
+      if (*symbols)
+        core_->identity().set_symbols(std::move(**symbols));
+      else
+        log_line(Priority::kWarning, "call stacks of breakers stay without names: " + symbols->error().text());
     });
   });
 }

@@ -13,7 +13,8 @@ constexpr const char* kEventSchema = "holdfast.event/1";
 /// A field that can be missing: its value, or null with the reason in "missing".
 template <class T>
 void put(Json& object, const char* name, const Known<T>& known) {
-  if (known.value) object[name] = *known.value;
+  if (known.value)
+    object[name] = *known.value;
   else {
     object[name] = nullptr;
     object["missing"][name] = known.missing;
@@ -56,9 +57,7 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 
 std::string json_text(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-Json extent_json(const Extent& extent) {
-  return {{"first", extent.first}, {"end", extent.end == HF_RANGE_END ? Json() : Json(extent.end)}};
-}
+Json extent_json(const Extent& extent) { return {{"first", extent.first}, {"end", extent.end == HF_RANGE_END ? Json() : Json(extent.end)}}; }
 
 Json extents_json(const ExtentSet& extents) {
   auto list = Json::array();
@@ -66,9 +65,7 @@ Json extents_json(const ExtentSet& extents) {
   return list;
 }
 
-Json file_key_json(const hf_file_key& key) {
-  return {{"device", device_text(key.device)}, {"inode", key.inode}, {"generation", key.generation}};
-}
+Json file_key_json(const hf_file_key& key) { return {{"device", device_text(key.device)}, {"inode", key.inode}, {"generation", key.generation}}; }
 
 Json reasons_json(std::uint32_t reasons) {
   auto list = Json::array();
@@ -81,7 +78,7 @@ Json reasons_json(std::uint32_t reasons) {
 }
 
 Json breaker_json(const Breaker& breaker) {
-  Json object{{"kind", kind_word(breaker.kind)}, {"pid", breaker.pid},   {"tid", breaker.tid},   {"comm", breaker.comm},
+  Json object{{"kind", kind_word(breaker.kind)},    {"pid", breaker.pid}, {"tid", breaker.tid}, {"comm", breaker.comm},
               {"thread_comm", breaker.thread_comm}, {"uid", breaker.uid}, {"gid", breaker.gid}, {"euid", breaker.euid}};
   if (!breaker.works_for.empty()) object["works_for"] = breaker.works_for;
   put(object, "user", breaker.user);
@@ -99,9 +96,15 @@ Json breaker_json(const Breaker& breaker) {
 }
 
 Json denial_json(const Denial& denial) {
-  Json object{{"number", denial.number}, {"time", wall_clock(denial.time_ns)}, {"time_ns", denial.time_ns}, {"operation", op_name(denial.op)},
-              {"error", errno_name(denial.error)}, {"path", text_or_null(denial.path)}, {"file", file_key_json(denial.file)},
-              {"filesystem", filesystem_name(denial.magic)}, {"range", extent_json(denial.touched)}};
+  Json object{{"number", denial.number},
+              {"time", wall_clock(denial.time_ns)},
+              {"time_ns", denial.time_ns},
+              {"operation", op_name(denial.op)},
+              {"error", errno_name(denial.error)},
+              {"path", text_or_null(denial.path)},
+              {"file", file_key_json(denial.file)},
+              {"filesystem", filesystem_name(denial.magic)},
+              {"range", extent_json(denial.touched)}};
   // A seal refuses without an extent.
   object["leased"] = denial.leased.empty() ? Json() : extent_json(denial.leased);
   object["detail"] = denial.detail;
@@ -113,7 +116,11 @@ Json denial_json(const Denial& denial) {
 }
 
 Json holder_json(const Lease& lease) {
-  return {{"pid", lease.holder.tgid}, {"uid", lease.holder.uid}, {"gid", lease.holder.gid}, {"comm", lease.holder.comm}, {"label", text_or_null(lease.holder.label)}};
+  return {{"pid", lease.holder.tgid},
+          {"uid", lease.holder.uid},
+          {"gid", lease.holder.gid},
+          {"comm", lease.holder.comm},
+          {"label", text_or_null(lease.holder.label)}};
 }
 
 std::string denial_event_json(const Denial& denial) {
@@ -123,11 +130,21 @@ std::string denial_event_json(const Denial& denial) {
 }
 
 std::string lease_event_json(const char* event, const Lease& lease) {
-  Json object{{"schema", kEventSchema}, {"event", event}, {"time", wall_clock(boot_time_ns())}, {"lease", lease.id}, {"kind", kind_word(lease.holder.kind)},
-              {"state", state_word(lease.state)}, {"reasons", reasons_json(lease.reasons)}, {"holder", holder_json(lease)}, {"files", Json::array()}};
+  Json object{{"schema", kEventSchema},
+              {"event", event},
+              {"time", wall_clock(boot_time_ns())},
+              {"lease", lease.id},
+              {"kind", kind_word(lease.holder.kind)},
+              {"state", state_word(lease.state)},
+              {"reasons", reasons_json(lease.reasons)},
+              {"holder", holder_json(lease)},
+              {"files", Json::array()}};
   if (!lease.device.empty()) object["device"] = lease.device;
   for (const auto& file : lease.files)
-    object["files"].push_back({{"path", text_or_null(file.path)}, {"file", file_key_json(file.key)}, {"extents", extents_json(file.extents)}, {"unprotected", extents_json(file.unprotected)}});
+    object["files"].push_back({{"path", text_or_null(file.path)},
+                               {"file", file_key_json(file.key)},
+                               {"extents", extents_json(file.extents)},
+                               {"unprotected", extents_json(file.unprotected)}});
   return json_text(object);
 }
 

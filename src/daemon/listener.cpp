@@ -18,20 +18,23 @@ Status make_folder(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos || slash == 0) return {};
   const auto folder = path.substr(0, slash);
-  if (::mkdir(folder.c_str(), 0755)) return errno == EEXIST ? Status{} : Status(sys_error(errno, "mkdir", folder, "Make the folder, or give another path: --socket PATH"));
+  if (::mkdir(folder.c_str(), 0755))
+    return errno == EEXIST ? Status{} : Status(sys_error(errno, "mkdir", folder, "Make the folder, or give another path: --socket PATH"));
   // Whatever the umask: every user's library has to reach the socket in it.
   if (::chmod(folder.c_str(), 0755)) return sys_error(errno, "chmod", folder);
   return {};
 }
 
 tl::unexpected<Error> in_use(const std::string& path) {
-  return fail(EADDRINUSE, fmt::format("socket in use: another holdfastd answers on {}", path), "Stop it first (systemctl stop holdfastd), or give another path: --socket PATH");
+  return fail(EADDRINUSE, fmt::format("socket in use: another holdfastd answers on {}", path),
+              "Stop it first (systemctl stop holdfastd), or give another path: --socket PATH");
 }
 
 Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) return fail(ENAMETOOLONG, fmt::format("a socket's path has 1 to {} bytes: {}", sizeof(address.sun_path) - 1, path));
+  if (path.empty() || path.size() >= sizeof(address.sun_path))
+    return fail(ENAMETOOLONG, fmt::format("a socket's path has 1 to {} bytes: {}", sizeof(address.sun_path) - 1, path));
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }

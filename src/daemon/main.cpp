@@ -38,7 +38,8 @@ void raise_descriptor_limit() {
 }
 
 int serve(const std::string& socket) {
-  if (::geteuid() != 0) return complain({EPERM, "holdfastd needs root to load the gate", "Start it by systemd (systemctl start holdfastd), or with sudo."}, kFailed);
+  if (::geteuid() != 0)
+    return complain({EPERM, "holdfastd needs root to load the gate", "Start it by systemd (systemctl start holdfastd), or with sudo."}, kFailed);
   if (const auto usable = probe_kernel_support().usable(); !usable) return complain(usable.error(), kUnsupported);
   // The socket first: a second daemon must not touch the gate of the first.
   auto listener = listen_at(socket);
@@ -65,8 +66,9 @@ int main(int argc, char** argv) {
   bool foreground = true;
   app.add_flag("--foreground", foreground, "stay in the foreground (always so; for service files)");
   app.set_version_flag("--version", "holdfastd " HOLDFAST_VERSION);
-  app.footer("Exit status: 0 stopped, 1 failed, 2 usage, 3 kernel can't, 4 socket in use, 5 gate of another version is armed.\n"
-             "Stopping holdfastd leaves the gate armed; `holdfast gate detach` ends it.");
+  app.footer(
+      "Exit status: 0 stopped, 1 failed, 2 usage, 3 kernel can't, 4 socket in use, 5 gate of another version is armed.\n"
+      "Stopping holdfastd leaves the gate armed; `holdfast gate detach` ends it.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

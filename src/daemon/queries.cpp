@@ -136,8 +136,10 @@ Result<Json> leases(const Question& question) {
   for (const auto& key : question.core.table().files()) {
     const auto on_file = question.core.table().on_file(key);
     if (std::none_of(on_file.begin(), on_file.end(), [&](const Lease* lease) { return question.peer.may_see(lease->holder.uid); })) continue;
-    if (files.size() < question.limit()) files.push_back(file_json(question, key));
-    else left_out++;
+    if (files.size() < question.limit())
+      files.push_back(file_json(question, key));
+    else
+      left_out++;
   }
   return Json{{"schema", "holdfast.leases/1"}, {"files", std::move(files)}, {"left_out", left_out}};
 }
@@ -172,14 +174,17 @@ Result<Json> registrations(const Question& question) {
   std::size_t left_out = 0;
   for (const auto& [id, lease] : question.core.table().leases()) {
     if (lease.holder.kind != HF_LEASE_REGISTRATION || !question.peer.may_see(lease.holder.uid)) continue;
-    if (list.size() < question.limit()) list.push_back(registration_json(question, lease));
-    else left_out++;
+    if (list.size() < question.limit())
+      list.push_back(registration_json(question, lease));
+    else
+      left_out++;
   }
   return Json{{"schema", "holdfast.registrations/1"}, {"registrations", std::move(list)}, {"left_out", left_out}};
 }
 
 bool may_see(const Peer& peer, const Denial& denial) {
-  return peer.may_see(denial.breaker.uid) || std::any_of(denial.leases.begin(), denial.leases.end(), [&](const auto& lease) { return peer.may_see(lease.uid); });
+  return peer.may_see(denial.breaker.uid) ||
+         std::any_of(denial.leases.begin(), denial.leases.end(), [&](const auto& lease) { return peer.may_see(lease.uid); });
 }
 
 Result<Json> denials(const Question& question) {
@@ -202,8 +207,10 @@ Result<hf_file_key> asked_file(const Question& question) {
     const auto found = question.request.find(name);
     return found != question.request.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
   };
-  hf_file_key key{.inode = number("inode"), .device = static_cast<std::uint32_t>(number("device")), .generation = static_cast<std::uint32_t>(number("generation"))};
-  if (!key.inode) return fail(EINVAL, "the question \"why\" is about no file", "Send the file's descriptor with it, or \"inode\", \"device\" and \"generation\".");
+  hf_file_key key{
+      .inode = number("inode"), .device = static_cast<std::uint32_t>(number("device")), .generation = static_cast<std::uint32_t>(number("generation"))};
+  if (!key.inode)
+    return fail(EINVAL, "the question \"why\" is about no file", "Send the file's descriptor with it, or \"inode\", \"device\" and \"generation\".");
   return key;
 }
 
@@ -213,7 +220,8 @@ Result<Json> refusals(const Question& question, const hf_file_key& key) {
   for (const auto& source : break_sources()) {
     if (source.op == HF_OP_NONE || source.verdict != Verdict::refused) continue;
     HF_TRY_ASSIGN(const int error, question.core.gate().would_refuse(key, source.op, 0, HF_RANGE_END, 0));
-    list.push_back({{"operation", source.id}, {"description", source.description}, {"refused", error != 0}, {"error", error ? Json(errno_name(error)) : Json()}});
+    list.push_back(
+        {{"operation", source.id}, {"description", source.description}, {"refused", error != 0}, {"error", error ? Json(errno_name(error)) : Json()}});
   }
   return list;
 }

@@ -38,7 +38,8 @@ hf_wire_event wire_event(LeaseId lease, const Denial& denial, std::uint64_t lost
 }
 
 Status no_descriptors(const Frame& frame) {
-  return frame.descriptors.empty() ? Status{} : fail(EINVAL, "a descriptor came with a request that takes none", "Send descriptors with ACQUIRE or QUERY only.");
+  return frame.descriptors.empty() ? Status{}
+                                   : fail(EINVAL, "a descriptor came with a request that takes none", "Send descriptors with ACQUIRE or QUERY only.");
 }
 
 }  // namespace
@@ -151,8 +152,10 @@ asio::awaitable<void> Session::handle_acquire(Frame frame) {
     co_return;
   }
   const auto acquired = co_await acquire(context_.core, context_.pools, this, std::move(*request));
-  if (acquired) answer(HF_WIRE_ACQUIRED, cookie, bytes_of(*acquired));
-  else refuse(cookie, acquired.error());
+  if (acquired)
+    answer(HF_WIRE_ACQUIRED, cookie, bytes_of(*acquired));
+  else
+    refuse(cookie, acquired.error());
 }
 
 Status Session::release(const Frame& frame) {
@@ -180,8 +183,10 @@ Status Session::subscribe(const Frame& frame) {
 void Session::set_watches(bool watches) {
   if (watches == watches_) return;
   watches_ = watches;
-  if (watches) context_.server.watchers++;
-  else context_.server.watchers--;
+  if (watches)
+    context_.server.watchers++;
+  else
+    context_.server.watchers--;
 }
 
 void Session::query(const Frame& frame) {
@@ -189,8 +194,10 @@ void Session::query(const Frame& frame) {
   if (frame.descriptors.size() > 1) return refuse(cookie, {EINVAL, "more than one descriptor came with a question", "Send one."});
   const int fd = frame.descriptors.empty() ? -1 : frame.descriptors.front().get();
   const auto reply = answer_query(context_.core, context_.server, peer_, frame.payload, fd);
-  if (reply) answer(HF_WIRE_JSON, cookie, *reply);
-  else refuse(cookie, reply.error());
+  if (reply)
+    answer(HF_WIRE_JSON, cookie, *reply);
+  else
+    refuse(cookie, reply.error());
 }
 
 void Session::lease_denied(LeaseId lease, const Denial& denial) {
@@ -228,8 +235,10 @@ void Session::answer(std::uint32_t kind, std::uint64_t cookie, std::string_view 
 }
 
 void Session::answer(std::uint64_t cookie, const Status& status) {
-  if (status) answer(HF_WIRE_OK, cookie);
-  else refuse(cookie, status.error());
+  if (status)
+    answer(HF_WIRE_OK, cookie);
+  else
+    refuse(cookie, status.error());
 }
 
 void Session::refuse(std::uint64_t cookie, const Error& error) {

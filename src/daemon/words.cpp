@@ -16,21 +16,26 @@ namespace {
 constexpr std::uint64_t kSecondNs = 1'000'000'000;
 
 constexpr std::pair<std::uint32_t, ReasonWords> kReasons[] = {
-    {HF_REASON_READ_ONLY, {"read-only", "a registration that only reads: a reader may not block the file's owner", "Register it for writing, or hold the file: holdfast hold FILE"}},
+    {HF_REASON_READ_ONLY,
+     {"read-only", "a registration that only reads: a reader may not block the file's owner", "Register it for writing, or hold the file: holdfast hold FILE"}},
     {HF_REASON_RACED, {"raced", "a layout change was under way while its pages were pinned", "Deregister the memory and register it again."}},
     {HF_REASON_FILESYSTEM, {"filesystem", "on a filesystem whose layout Holdfast can't hold", "Keep the file on XFS, ext4, tmpfs or hugetlbfs."}},
     {HF_REASON_VMA_BUSY, {"mapping-busy", "its mappings could not be looked at when it was registered; the daemon completes it", ""}},
     {HF_REASON_TOO_MANY_PARTS, {"too-many-parts", "more file mappings in one registration than can be followed", "Register the mappings one by one."}},
     {HF_REASON_NO_ROOM, {"no-room", "the gate's map of leases is full", "End leases and registrations that are not needed, then register again."}},
-    {HF_REASON_IMPLICIT_ODP, {"implicit-odp", "an implicit ODP region spans the whole address space", "Register the memory explicitly, or hold the files: holdfast hold FILE"}},
-    {HF_REASON_NOT_WRITER, {"not-a-writer", "its file was not opened for writing: a reader may not block the owner", "Open the file O_RDWR before mapping it."}},
-    {HF_REASON_LATE, {"late", "leased some time after the pin: what happened to the layout in between is unknown", "Deregister and register again to be sure."}},
+    {HF_REASON_IMPLICIT_ODP,
+     {"implicit-odp", "an implicit ODP region spans the whole address space", "Register the memory explicitly, or hold the files: holdfast hold FILE"}},
+    {HF_REASON_NOT_WRITER,
+     {"not-a-writer", "its file was not opened for writing: a reader may not block the owner", "Open the file O_RDWR before mapping it."}},
+    {HF_REASON_LATE,
+     {"late", "leased some time after the pin: what happened to the layout in between is unknown", "Deregister and register again to be sure."}},
     {HF_REASON_MISSED_RETURN, {"missed-return", "the end of the pinning call was not seen; the lease ends with the process", ""}},
 };
 
 constexpr std::pair<std::uint32_t, std::string_view> kAccess[] = {
-    {1u << 0, "local-write"},  {1u << 1, "remote-write"}, {1u << 2, "remote-read"},  {1u << 3, "remote-atomic"},    {1u << 4, "window-bind"},      {1u << 5, "zero-based"},
-    {1u << 6, "on-demand"},    {1u << 7, "huge-pages"},   {1u << 8, "flush-global"}, {1u << 9, "flush-persistent"}, {1u << 20, "relaxed-ordering"},
+    {1u << 0, "local-write"},  {1u << 1, "remote-write"},     {1u << 2, "remote-read"},       {1u << 3, "remote-atomic"},
+    {1u << 4, "window-bind"},  {1u << 5, "zero-based"},       {1u << 6, "on-demand"},         {1u << 7, "huge-pages"},
+    {1u << 8, "flush-global"}, {1u << 9, "flush-persistent"}, {1u << 20, "relaxed-ordering"},
 };
 
 std::uint64_t clock_ns(clockid_t clock) {

@@ -22,11 +22,11 @@ class FakeGate final : public GateLike {
  public:
   std::map<std::uint64_t, KernelLease> standing;
   hf_meta counters{};
-  bool raced_now = false;                    ///< every new part finds a break under way
-  int raced_answers = 0;                     ///< how often raced() still says so
-  int fail_end = 0;                          ///< the next lease_end() calls that fail
-  std::function<void()> after_part;          ///< plays what happens once a part stands
-  std::uint32_t magic = 0x01021994;          ///< tmpfs
+  bool raced_now = false;            ///< every new part finds a break under way
+  int raced_answers = 0;             ///< how often raced() still says so
+  int fail_end = 0;                  ///< the next lease_end() calls that fail
+  std::function<void()> after_part;  ///< plays what happens once a part stands
+  std::uint32_t magic = 0x01021994;  ///< tmpfs
   std::uint64_t next_id = 1;
 
   bool took_over() const override { return !standing.empty(); }

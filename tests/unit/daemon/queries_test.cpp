@@ -32,8 +32,23 @@ class Queries : public ::testing::Test {
     file = Fd(::open(scratch.path("file").c_str(), O_RDONLY));
     key = gate.facts(file.get())->file;
     auto& lease = gate.standing[1];
-    lease.record = {.id = 1, .umem = 1, .address = 0x7f0000000000, .length_bytes = 4900, .since_ns = 1, .holder_start = 10'000'000'000, .tgid = 42, .tid = 42, .uid = 1000, .gid = 1000,
-                    .access = 3, .reasons = HF_REASON_LATE, .parts = 1, .kind = HF_LEASE_REGISTRATION, .state = HF_STATE_PROTECTED, .comm = "target", .device = "rxe0"};
+    lease.record = {.id = 1,
+                    .umem = 1,
+                    .address = 0x7f0000000000,
+                    .length_bytes = 4900,
+                    .since_ns = 1,
+                    .holder_start = 10'000'000'000,
+                    .tgid = 42,
+                    .tid = 42,
+                    .uid = 1000,
+                    .gid = 1000,
+                    .access = 3,
+                    .reasons = HF_REASON_LATE,
+                    .parts = 1,
+                    .kind = HF_LEASE_REGISTRATION,
+                    .state = HF_STATE_PROTECTED,
+                    .comm = "target",
+                    .device = "rxe0"};
     lease.parts.push_back({.file = key, .first = 100, .end = 5000, .address = 0x7f0000000000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
     core = Core::start(gate, scratch.path("grants"), heard.hooks(), ProcessTable(scratch.path())).value();
     hf_denial denial{};
@@ -67,8 +82,10 @@ class Queries : public ::testing::Test {
 TEST_F(Queries, StatusHasItsFields) {
   const auto answer = ask(R"({"query": "status"})");
   EXPECT_EQ(answer["schema"], "holdfast.status/1");
-  EXPECT_EQ(keys(answer), (Names{"schema", "version", "pid", "uptime_s", "socket", "gate", "leases", "registrations", "files", "denials", "connections", "watchers"}));
-  EXPECT_EQ(keys(answer["gate"]), (Names{"armed_by", "abi", "object", "took_over", "denials", "denials_lost", "passed", "registrations_seen", "registrations_unprotected", "hints_missed", "lifecycle_lost"}));
+  EXPECT_EQ(keys(answer),
+            (Names{"schema", "version", "pid", "uptime_s", "socket", "gate", "leases", "registrations", "files", "denials", "connections", "watchers"}));
+  EXPECT_EQ(keys(answer["gate"]), (Names{"armed_by", "abi", "object", "took_over", "denials", "denials_lost", "passed", "registrations_seen",
+                                         "registrations_unprotected", "hints_missed", "lifecycle_lost"}));
   EXPECT_EQ(answer["leases"]["by_kind"], (Json{{"process", 0}, {"registration", 1}, {"static", 0}}));
   EXPECT_EQ(answer["registrations"]["protected"], 1);
   EXPECT_EQ(answer["files"], 1);
@@ -92,7 +109,8 @@ TEST_F(Queries, RegistrationsHaveTheirFields) {
   const auto answer = ask(R"({"query": "registrations"})");
   EXPECT_EQ(answer["schema"], "holdfast.registrations/1");
   const auto& one = answer["registrations"][0];
-  EXPECT_EQ(keys(one), (Names{"id", "process", "device", "address", "length_bytes", "access", "plan", "state", "reasons", "warnings", "since", "age_s", "files"}));
+  EXPECT_EQ(keys(one),
+            (Names{"id", "process", "device", "address", "length_bytes", "access", "plan", "state", "reasons", "warnings", "since", "age_s", "files"}));
   EXPECT_EQ(one["device"], "rxe0");
   EXPECT_EQ(one["address"], "0x7f0000000000");
   EXPECT_EQ(one["access"], Json::parse(R"(["local-write", "remote-write"])"));
@@ -123,10 +141,12 @@ TEST_F(Queries, DenialsNameTheBreakerAndSayWhatIsMissing) {
   const auto answer = ask(R"({"query": "denials"})");
   EXPECT_EQ(answer["schema"], "holdfast.denials/1");
   const auto& denial = answer["denials"][0];
-  EXPECT_EQ(keys(denial), (Names{"number", "time", "time_ns", "operation", "error", "path", "file", "filesystem", "range", "leased", "detail", "breaker", "leases"}));
+  EXPECT_EQ(keys(denial),
+            (Names{"number", "time", "time_ns", "operation", "error", "path", "file", "filesystem", "range", "leased", "detail", "breaker", "leases"}));
   const auto& breaker = denial["breaker"];
-  EXPECT_EQ(keys(breaker), (Names{"kind", "pid", "tid", "comm", "thread_comm", "uid", "gid", "euid", "user", "missing", "login_uid", "executable", "command_line", "parents", "cgroup", "unit", "container",
-                                  "system_call", "stack", "complete"}));
+  EXPECT_EQ(keys(breaker),
+            (Names{"kind",      "pid",        "tid",          "comm",    "thread_comm", "uid",  "gid",       "euid",        "user",  "missing",
+                   "login_uid", "executable", "command_line", "parents", "cgroup",      "unit", "container", "system_call", "stack", "complete"}));
   EXPECT_TRUE(breaker["executable"].is_null());
   EXPECT_NE(breaker["missing"]["executable"].get<std::string>(), "");
   EXPECT_EQ(breaker["complete"], false);
@@ -159,7 +179,8 @@ TEST_F(Queries, ListsAreBounded) {
 }
 
 TEST_F(Queries, NonsenseIsAnErrorWithTheNextStep) {
-  for (const char* request : {"", "x", "[]", "{}", "null", "{\"query\": 5}", "{\"query\": \"nope\"}", "{\"query\": \"why\"}", "{\"query\": \"why\", \"inode\": -1}", "\xff\xfe", "{\"query\""}) {
+  for (const char* request : {"", "x", "[]", "{}", "null", "{\"query\": 5}", "{\"query\": \"nope\"}", "{\"query\": \"why\"}",
+                              "{\"query\": \"why\", \"inode\": -1}", "\xff\xfe", "{\"query\""}) {
     const auto answer = answer_query(*core, server, {.pid = 1}, request, -1);
     ASSERT_FALSE(answer) << request;
     EXPECT_EQ(answer.error().code, EINVAL) << request;

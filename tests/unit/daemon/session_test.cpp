@@ -245,6 +245,15 @@ TEST_F(Conversation, RefusesAnUnsupportedFilesystem) {
   EXPECT_EQ(acquire_fails({{0, 4096}}, {file.get()}), EOPNOTSUPP);
 }
 
+TEST_F(Conversation, RefusesALayoutThatCannotBeReadAlsoAfterSettlingIt) {
+  hello();
+  gate.magic = 0x58465342;  // XFS, but a memfd has no FIEMAP
+  for (int i = 0; i < 20; i++) {
+    EXPECT_EQ(acquire_fails({{0, 4096}}, {file.get()}), EOPNOTSUPP);
+    EXPECT_EQ(acquire_fails({{0, 4096}}, {file.get()}, HF_WIRE_ACQUIRE_SETTLE), EOPNOTSUPP);
+  }
+}
+
 TEST_F(Conversation, WithdrawsALeaseWhenTheFileWasCutBeforeItStood) {
   hello();
   gate.after_part = [this] { EXPECT_EQ(::ftruncate(file.get(), 100), 0); };
