@@ -124,8 +124,8 @@ class Report {
   }
 
   int finish() const {
-    const json sum{{"tried", tried_}, {"refused", refused_}, {"controls_allowed", controls_}, {"cannot_run", cannot_run_},
-                   {"unexpected", wrong_}, {"without_a_name", nameless_}};
+    const json sum{{"tried", tried_},           {"refused", refused_},  {"controls_allowed", controls_},
+                   {"cannot_run", cannot_run_}, {"unexpected", wrong_}, {"without_a_name", nameless_}};
     if (!options_.report.empty()) {
       std::FILE* file = std::fopen(options_.report.c_str(), "w");
       if (!file) throw std::runtime_error("cannot write " + options_.report);

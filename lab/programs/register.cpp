@@ -73,8 +73,7 @@ std::vector<Mapping> map_ranges(const std::vector<Range>& ranges, bool read_only
   for (const auto& range : ranges) {
     const hf::Fd file(open(range.file.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
     if (!file) lab::die("open " + range.file, errno);
-    if (mmap(next, range.length, PROT_READ | (read_only ? 0 : PROT_WRITE), MAP_SHARED | MAP_FIXED, file.get(), static_cast<off_t>(range.offset)) ==
-        MAP_FAILED)
+    if (mmap(next, range.length, PROT_READ | (read_only ? 0 : PROT_WRITE), MAP_SHARED | MAP_FIXED, file.get(), static_cast<off_t>(range.offset)) == MAP_FAILED)
       lab::die("mmap " + range.file, errno);
     mappings.push_back({next, range.length});
     next += range.length;
@@ -114,8 +113,7 @@ int receive_descriptor(const std::string& path) {
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   unlink(path.c_str());
-  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener.get(), 1) != 0)
-    lab::die("bind " + path, errno);
+  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(listener.get(), 1) != 0) lab::die("bind " + path, errno);
   fmt::print("{{\"ready\": true, \"pid\": {}}}\n", getpid());
   std::fflush(stdout);
   const hf::Fd socket(accept(listener.get(), nullptr, nullptr));

@@ -34,10 +34,10 @@ inline void stamp(Block block, std::uint64_t seed, std::uint64_t round, std::uin
 }
 
 enum class BlockState {
-  current,   ///< carries the round that was asked for, every word of it
-  earlier,   ///< whole, but of an earlier round: the later writes were lost
-  zero,      ///< all zeroes: a hole, or new memory
-  corrupt,   ///< anything else: torn, misplaced or foreign
+  current,  ///< carries the round that was asked for, every word of it
+  earlier,  ///< whole, but of an earlier round: the later writes were lost
+  zero,     ///< all zeroes: a hole, or new memory
+  corrupt,  ///< anything else: torn, misplaced or foreign
 };
 
 inline BlockState classify(ConstBlock block, std::uint64_t seed, std::uint64_t round, std::uint64_t offset) {

@@ -38,8 +38,10 @@ class Orders {
       char buffer[4096];
       const ssize_t got = read(STDIN_FILENO, buffer, sizeof buffer);
       // The end of standard input is no order: a program started with </dev/null stays until a signal.
-      if (got <= 0) input_open_ = false;
-      else input_.append(buffer, static_cast<std::size_t>(got));
+      if (got <= 0)
+        input_open_ = false;
+      else
+        input_.append(buffer, static_cast<std::size_t>(got));
     }
     return take_line();
   }

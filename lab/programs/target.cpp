@@ -34,7 +34,7 @@ int run(const Options& options) {
   if (!file) lab::die("open " + options.file, errno);
   std::uint64_t size = options.size;
   if (size == 0) {
-    struct stat status{};
+    struct stat status {};
     if (fstat(file.get(), &status) != 0) lab::die("fstat " + options.file, errno);
     size = static_cast<std::uint64_t>(status.st_size) - options.offset;
   }

@@ -15,9 +15,7 @@
 
 namespace lab {
 
-void die(const std::string& what, int error) {
-  throw std::runtime_error(what + ": " + std::generic_category().message(error));
-}
+void die(const std::string& what, int error) { throw std::runtime_error(what + ": " + std::generic_category().message(error)); }
 
 namespace {
 
@@ -123,9 +121,9 @@ void Connection::connect(const Peer& other) {
   attr.ah_attr.grh.dgid = other.gid;
   attr.ah_attr.grh.sgid_index = gid_index_;
   attr.ah_attr.grh.hop_limit = 64;
-  if (const int error = ibv_modify_qp(queue_pair_.get(), &attr,
-                                      IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-                                          IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER))
+  if (const int error =
+          ibv_modify_qp(queue_pair_.get(), &attr,
+                        IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER))
     die("ibv_modify_qp to RTR", error);
 
   attr = {};
@@ -136,8 +134,7 @@ void Connection::connect(const Peer& other) {
   attr.sq_psn = kPacketSequence;
   attr.max_rd_atomic = 1;
   if (const int error = ibv_modify_qp(queue_pair_.get(), &attr,
-                                      IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-                                          IBV_QP_MAX_QP_RD_ATOMIC))
+                                      IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC))
     die("ibv_modify_qp to RTS", error);
 }
 
@@ -162,8 +159,7 @@ hf::Fd connect_to(const std::string& host, std::uint16_t port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) throw std::runtime_error("not an IPv4 address: " + host);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    die(fmt::format("connect to {} port {}", host, port), errno);
+  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) die(fmt::format("connect to {} port {}", host, port), errno);
   return socket;
 }
 

@@ -27,7 +27,7 @@ struct Options {
 int run(const Options& options) {
   const hf::Fd file(open(options.file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) lab::die("open " + options.file, errno);
-  struct stat status{};
+  struct stat status {};
   if (fstat(file.get(), &status) != 0) lab::die("fstat " + options.file, errno);
   const auto size = static_cast<std::uint64_t>(status.st_size);
   const std::uint64_t length = options.length ? options.length : size - std::min(size, options.offset);
@@ -51,10 +51,11 @@ int run(const Options& options) {
     ++counts[static_cast<int>(lab::classify(lab::ConstBlock(words.data(), lab::kBlockWords), options.seed, options.round, at))];
   }
   const std::uint64_t lost = counts[1] + counts[2] + counts[3];
-  fmt::print("{{\"file\": \"{}\", \"size\": {}, \"round\": {}, \"bytes\": {}, \"bytes_current\": {}, \"bytes_lost\": {}, \"bytes_earlier\": {}, "
-             "\"bytes_zero\": {}, \"bytes_corrupt\": {}}}\n",
-             options.file, size, options.round, length, counts[0] * lab::kBlockBytes, lost * lab::kBlockBytes, counts[1] * lab::kBlockBytes,
-             counts[2] * lab::kBlockBytes, counts[3] * lab::kBlockBytes);
+  fmt::print(
+      "{{\"file\": \"{}\", \"size\": {}, \"round\": {}, \"bytes\": {}, \"bytes_current\": {}, \"bytes_lost\": {}, \"bytes_earlier\": {}, "
+      "\"bytes_zero\": {}, \"bytes_corrupt\": {}}}\n",
+      options.file, size, options.round, length, counts[0] * lab::kBlockBytes, lost * lab::kBlockBytes, counts[1] * lab::kBlockBytes,
+      counts[2] * lab::kBlockBytes, counts[3] * lab::kBlockBytes);
   return lost ? 1 : 0;
 }
 

@@ -150,8 +150,8 @@ int run(const Options& options) {
   if (writer.totals().errors == 0) writer.round(nullptr);
   writer.drain();
   const Totals& totals = writer.totals();
-  fmt::print("{{\"done\": true, \"round\": {}, \"writes\": {}, \"bytes\": {}, \"errors\": {}, \"first_error\": \"{}\"}}\n", totals.rounds,
-             totals.writes, totals.bytes, totals.errors, totals.first_error);
+  fmt::print("{{\"done\": true, \"round\": {}, \"writes\": {}, \"bytes\": {}, \"errors\": {}, \"first_error\": \"{}\"}}\n", totals.rounds, totals.writes,
+             totals.bytes, totals.errors, totals.first_error);
   return totals.errors ? 1 : 0;
 }
 

@@ -38,16 +38,16 @@ inline tl::unexpected<Error> sys_error(int code, std::string_view call, std::str
 }  // namespace hf
 
 /// Returns the error of a Result expression from the enclosing function.
-#define HF_TRY(expression)                                            \
-  do {                                                                \
+#define HF_TRY(expression)                                                                                 \
+  do {                                                                                                     \
     if (auto hf_result_ = (expression); !hf_result_) return tl::unexpected(std::move(hf_result_).error()); \
   } while (0)
 
 /// `HF_TRY_ASSIGN(auto x, f());`: x is the value, or the enclosing function returns the error.
 #define HF_TRY_ASSIGN(declaration, expression) HF_TRY_ASSIGN_(declaration, expression, HF_CAT_(hf_result_, __LINE__))
-#define HF_TRY_ASSIGN_(declaration, expression, name)            \
-  auto name = (expression);                                      \
-  if (!name) return tl::unexpected(std::move(name).error());     \
+#define HF_TRY_ASSIGN_(declaration, expression, name)        \
+  auto name = (expression);                                  \
+  if (!name) return tl::unexpected(std::move(name).error()); \
   declaration = std::move(*name)
 #define HF_CAT_(a, b) HF_CAT2_(a, b)
 #define HF_CAT2_(a, b) a##b

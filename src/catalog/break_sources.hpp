@@ -40,12 +40,12 @@ enum class BreakClass : std::uint8_t {
 
 /// The bytes whose layout it changes.
 enum class Touches : std::uint8_t {
-  from_new_size,     ///< [new size, end): nothing where the file grows
-  range,             ///< [offset, offset + length)
-  from_offset,       ///< [offset, end): what follows moves
-  range_of_each,     ///< a range in each of two files
+  from_new_size,  ///< [new size, end): nothing where the file grows
+  range,          ///< [offset, offset + length)
+  from_offset,    ///< [offset, end): what follows moves
+  range_of_each,  ///< a range in each of two files
   whole_file,
-  whole_file_each,   ///< all of two files
+  whole_file_each,  ///< all of two files
   whole_filesystem,
   page,
 };

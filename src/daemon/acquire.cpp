@@ -50,7 +50,8 @@ Result<Candidate> examine(Core& core, const AcquireRequest& request) {
 
 Status check_quota(const Core& core, const Peer& peer) {
   if (peer.root() || core.table().count_of_user(peer.uid) < kLeasesPerUser) return {};
-  return fail(EDQUOT, fmt::format("user {} has {} leases, as many as a user may have", peer.uid, kLeasesPerUser), "Release leases that are not needed, or ask for several ranges in one lease.");
+  return fail(EDQUOT, fmt::format("user {} has {} leases, as many as a user may have", peer.uid, kLeasesPerUser),
+              "Release leases that are not needed, or ask for several ranges in one lease.");
 }
 
 Extent window_of(const FileFacts& file, const std::vector<RangeRequest>& ranges) {
@@ -131,7 +132,14 @@ tl::unexpected<Error> refused_part(const std::string& path, std::uint32_t reason
 /// Puts every extent under the lease. What was taken is in `standing` also where this fails.
 Status take_parts(Core& core, const Candidate& candidate, const Admission& admission, Standing& standing, std::vector<hf_part>& raced) {
   for (const auto& extent : admission.extents) {
-    hf_part part{.file = candidate.seen.file, .first = extent.first, .end = extent.end, .address = 0, .slot = HF_NO_SLOT, .reasons = 0, .magic = candidate.seen.magic, .flags = candidate.seen.flags};
+    hf_part part{.file = candidate.seen.file,
+                 .first = extent.first,
+                 .end = extent.end,
+                 .address = 0,
+                 .slot = HF_NO_SLOT,
+                 .reasons = 0,
+                 .magic = candidate.seen.magic,
+                 .flags = candidate.seen.flags};
     HF_TRY_ASSIGN(const auto outcome, core.gate().lease_part(standing.record.id, part, standing.record.tgid, admission.page_shift));
     part.slot = outcome.slot;
     part.reasons = outcome.reasons;
@@ -156,7 +164,8 @@ asio::awaitable<Status> wait_for_breaks(Core& core, std::vector<hf_part> raced, 
       continue;
     }
     if (steady_clock::now() >= until)
-      co_return fail(EAGAIN, fmt::format("an operation that changes the layout of {} has been under way for {} s", path, kRaceWaitMs / 1000), "Try again when it has ended.");
+      co_return fail(EAGAIN, fmt::format("an operation that changes the layout of {} has been under way for {} s", path, kRaceWaitMs / 1000),
+                     "Try again when it has ended.");
     timer.expires_after(pause);
     asio::error_code error;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
@@ -170,7 +179,8 @@ asio::awaitable<Status> look_again(Core& core, Pools& pools, const AcquireReques
   if (!seen) co_return tl::unexpected(seen.error());
   const auto end = admission.extents.back().end;
   if (seen->size_bytes < end)
-    co_return fail(EAGAIN, fmt::format("{} was cut to {} bytes while it was being leased", before.file.path, seen->size_bytes), "Nothing was leased. Try again with the file as it is now.");
+    co_return fail(EAGAIN, fmt::format("{} was cut to {} bytes while it was being leased", before.file.path, seen->size_bytes),
+                   "Nothing was leased. Try again with the file as it is now.");
   // Lengths of 0 meant the end of the file as it was: the window is what was admitted, whatever the size is now.
   auto file = file_facts(*seen, before.file.path);
   if (!has_layout(file.magic)) co_return Status{};
@@ -182,7 +192,8 @@ asio::awaitable<Status> look_again(Core& core, Pools& pools, const AcquireReques
   co_return Status{};
 }
 
-asio::awaitable<Status> stand(Core& core, Pools& pools, const AcquireRequest& request, const Candidate& candidate, const Admission& admission, Standing& standing) {
+asio::awaitable<Status> stand(Core& core, Pools& pools, const AcquireRequest& request, const Candidate& candidate, const Admission& admission,
+                              Standing& standing) {
   std::vector<hf_part> raced;
   if (auto taken = take_parts(core, candidate, admission, standing, raced); !taken) co_return taken;
   if (auto over = co_await wait_for_breaks(core, std::move(raced), candidate.file.path); !over) co_return over;
@@ -190,7 +201,8 @@ asio::awaitable<Status> stand(Core& core, Pools& pools, const AcquireRequest& re
 }
 
 /// Remembers the lease, then commits it: a daemon that dies in between ends it, since its holder was never answered.
-Result<hf_wire_acquired> confirm(Core& core, LeaseOwner* owner, const AcquireRequest& request, const Candidate& candidate, const Admission& admission, Standing& standing) {
+Result<hf_wire_acquired> confirm(Core& core, LeaseOwner* owner, const AcquireRequest& request, const Candidate& candidate, const Admission& admission,
+                                 Standing& standing) {
   standing.record.state = HF_STATE_PROTECTED;
   HF_TRY_ASSIGN(const auto token, core.adopt(standing.record, standing.parts, request.label, candidate.file.path, admission.page_shift, owner));
   if (auto committed = core.gate().lease_commit(standing.record.id, HF_STATE_PROTECTED, 0); !committed) {
@@ -204,10 +216,13 @@ Result<hf_wire_acquired> confirm(Core& core, LeaseOwner* owner, const AcquireReq
 
 Result<AcquireRequest> parse_acquire(const Peer& peer, std::string_view payload, std::vector<Fd> descriptors) {
   const auto head = take<hf_wire_acquire>(payload);
-  if (!head || payload.size() != std::size_t{head->ranges} * sizeof(hf_wire_range)) return fail(EPROTO, "ACQUIRE request of a wrong size", "Use the libholdfast that came with this holdfastd.");
+  if (!head || payload.size() != std::size_t{head->ranges} * sizeof(hf_wire_range))
+    return fail(EPROTO, "ACQUIRE request of a wrong size", "Use the libholdfast that came with this holdfastd.");
   if (head->ranges > HF_WIRE_RANGES_MAX) return fail(E2BIG, fmt::format("more than {} ranges in one lease", HF_WIRE_RANGES_MAX), "Acquire several leases.");
   if (head->flags & ~HF_WIRE_ACQUIRE_SETTLE) return fail(EINVAL, fmt::format("unknown flags {:#x}", head->flags), "Use a holdfastd as new as the library.");
-  if (descriptors.size() != 1) return fail(EBADF, fmt::format("{} descriptors came with the request, and it takes one", descriptors.size()), "Send the file's descriptor with the first byte of the request.");
+  if (descriptors.size() != 1)
+    return fail(EBADF, fmt::format("{} descriptors came with the request, and it takes one", descriptors.size()),
+                "Send the file's descriptor with the first byte of the request.");
   AcquireRequest request{.peer = peer, .file = std::move(descriptors.front()), .settle = (head->flags & HF_WIRE_ACQUIRE_SETTLE) != 0};
   request.label.assign(head->label, ::strnlen(head->label, sizeof(head->label)));
   while (const auto range = take<hf_wire_range>(payload)) request.ranges.push_back({range->offset_bytes, range->length_bytes});

@@ -81,13 +81,15 @@ Status allocate(int fd, const FileFacts& facts, const ExtentSet& extents, int mo
 /// A write fault gives a page its own written block and leaves its content alone, so no concurrent write can be lost.
 Status touch_pages(int fd, const FileFacts& facts, Extent extent, const std::stop_token& stop) {
   for (auto first = extent.first; first < extent.end; first += kSettleWindowBytes) {
-    if (stop.stop_requested()) return fail(ECANCELED, fmt::format("holdfastd stopped while it settled {}", facts.path), "Ask again when it is back: what was settled stays so.");
+    if (stop.stop_requested())
+      return fail(ECANCELED, fmt::format("holdfastd stopped while it settled {}", facts.path), "Ask again when it is back: what was settled stays so.");
     const auto length = std::min(kSettleWindowBytes, extent.end - first);
     void* memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, static_cast<off_t>(first));
     if (memory == MAP_FAILED) return sys_error(errno, "mmap", facts.path, "Open the file for reading and writing (O_RDWR) to have it settled.");
     const int code = ::madvise(memory, length, MADV_POPULATE_WRITE) ? errno : 0;
     ::munmap(memory, length);
-    if (code) return sys_error(code, "madvise(MADV_POPULATE_WRITE)", facts.path, "The file may have been cut, or its filesystem be full: see the kernel's log.");
+    if (code)
+      return sys_error(code, "madvise(MADV_POPULATE_WRITE)", facts.path, "The file may have been cut, or its filesystem be full: see the kernel's log.");
   }
   return {};
 }

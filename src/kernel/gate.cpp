@@ -24,7 +24,8 @@
 namespace hf {
 namespace {
 
-constexpr const char* kDetachHint = "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
+constexpr const char* kDetachHint =
+    "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
 
 /// Functions through which file_permission is reached by an operation, and what the stack says where the hint is missing.
 struct SpanOf {
@@ -32,8 +33,12 @@ struct SpanOf {
   hf_op op;
 };
 constexpr std::array kSpans = {
-    SpanOf{"vfs_fallocate", HF_OP_LAYOUT_CALL},       SpanOf{"vfs_clone_file_range", HF_OP_LAYOUT_CALL},      SpanOf{"do_clone_file_range", HF_OP_LAYOUT_CALL},
-    SpanOf{"vfs_dedupe_file_range", HF_OP_LAYOUT_CALL}, SpanOf{"vfs_dedupe_file_range_one", HF_OP_LAYOUT_CALL}, SpanOf{"remap_verify_area", HF_OP_LAYOUT_CALL},
+    SpanOf{"vfs_fallocate", HF_OP_LAYOUT_CALL},
+    SpanOf{"vfs_clone_file_range", HF_OP_LAYOUT_CALL},
+    SpanOf{"do_clone_file_range", HF_OP_LAYOUT_CALL},
+    SpanOf{"vfs_dedupe_file_range", HF_OP_LAYOUT_CALL},
+    SpanOf{"vfs_dedupe_file_range_one", HF_OP_LAYOUT_CALL},
+    SpanOf{"remap_verify_area", HF_OP_LAYOUT_CALL},
     SpanOf{"vfs_copy_file_range", HF_OP_COPY},
 };
 
@@ -243,7 +248,8 @@ class Loader {
   Status set_map_pins() {
     for (const char* name : kPinnedMaps) {
       bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name);
-      if (int error = bpf_map__set_pin_path(map, fmt::format("{}/{}", kMapsDirectory, name).c_str()); error) return sys_error(-error, "set the pin path of", name);
+      if (int error = bpf_map__set_pin_path(map, fmt::format("{}/{}", kMapsDirectory, name).c_str()); error)
+        return sys_error(-error, "set the pin path of", name);
     }
     return {};
   }
@@ -264,14 +270,17 @@ class Loader {
 
   static tl::unexpected<Error> load_error(int code) {
     if (code == EPERM)
-      return fail(code, "the kernel refuses to load the gate's BPF programs although BPF is among its security modules (some hardened kernels allow no BPF trampolines)",
-                  "check lockdown (cat /sys/kernel/security/lockdown) and the host's policy on BPF; without it nothing can be refused here");
+      return fail(
+          code,
+          "the kernel refuses to load the gate's BPF programs although BPF is among its security modules (some hardened kernels allow no BPF trampolines)",
+          "check lockdown (cat /sys/kernel/security/lockdown) and the host's policy on BPF; without it nothing can be refused here");
     return fail(code, fmt::format("the kernel did not take the gate's BPF programs: {}\n{}", std::generic_category().message(code), last_lines(load_log, 12)),
                 "report this with the kernel's version; HOLDFAST_BPF_LOG=1 shows the whole log");
   }
 
   static tl::unexpected<Error> attach_error(int code, const char* name) {
-    auto hint = code == EPERM || code == ENOTSUP ? "this kernel allows no BPF trampolines; check lockdown and the host's policy on BPF" : "report this with the kernel's version";
+    auto hint = code == EPERM || code == ENOTSUP ? "this kernel allows no BPF trampolines; check lockdown and the host's policy on BPF"
+                                                 : "report this with the kernel's version";
     return fail(code, fmt::format("hook {} could not be attached: {}; none were left attached", name, std::generic_category().message(code)), hint);
   }
 
@@ -303,7 +312,10 @@ Gate::~Gate() = default;
 Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   HF_TRY_ASSIGN(auto state, gate_state());
   if (state.other_version)
-    return fail(EPROTONOSUPPORT, fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version, HF_ABI_VERSION), kDetachHint);
+    return fail(EPROTONOSUPPORT,
+                fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version,
+                            HF_ABI_VERSION),
+                kDetachHint);
   bool take_over = state.armed && state.meta->object_digest == object_digest();
   if (!take_over) HF_TRY(arm_anew(version, state.meta.has_value()));
   auto impl = std::make_unique<Impl>();
@@ -336,8 +348,10 @@ Result<hf_facts> Gate::facts(int fd) const {
   __u32 zero = 0;
   if (bpf_map_update_elem(impl_->map("hf_facts"), &zero, &facts, BPF_ANY) != 0) return sys_error(errno, "write", "hf_facts");
   // The gate answers this ioctl itself: it sees the same inode as it will when it decides.
-  if (::ioctl(fd, HF_IOCTL_FACTS, 0) == 0 || errno != EUCLEAN) return sys_error(errno == EBADF ? EBADF : EIO, "ask the gate about", "the descriptor", "open the file for reading or writing, not with O_PATH");
-  if (bpf_map_lookup_elem(impl_->map("hf_facts"), &zero, &facts) != 0 || !facts.valid) return fail(EIO, "the gate did not answer for this descriptor", "holdfast gate status");
+  if (::ioctl(fd, HF_IOCTL_FACTS, 0) == 0 || errno != EUCLEAN)
+    return sys_error(errno == EBADF ? EBADF : EIO, "ask the gate about", "the descriptor", "open the file for reading or writing, not with O_PATH");
+  if (bpf_map_lookup_elem(impl_->map("hf_facts"), &zero, &facts) != 0 || !facts.valid)
+    return fail(EIO, "the gate did not answer for this descriptor", "holdfast gate status");
   return facts;
 }
 

@@ -22,13 +22,13 @@ inline constexpr const char* kPinDirectory = "/sys/fs/bpf/holdfast";
 /// What this kernel lets Holdfast do, each with the reason where it doesn't.
 struct KernelSupport {
   bool root = false;
-  bool btf = false;             ///< /sys/kernel/btf/vmlinux
-  bool bpf_lsm = false;         ///< "bpf" is in /sys/kernel/security/lsm
-  bool bpffs = false;           ///< /sys/fs/bpf is a bpf filesystem
-  bool tracefs = false;         ///< kprobe events can be made
-  std::string release;          ///< uname -r
-  std::string lsm_list;         ///< as read
-  std::string lockdown;         ///< "none", "integrity", "confidentiality", or empty
+  bool btf = false;      ///< /sys/kernel/btf/vmlinux
+  bool bpf_lsm = false;  ///< "bpf" is in /sys/kernel/security/lsm
+  bool bpffs = false;    ///< /sys/fs/bpf is a bpf filesystem
+  bool tracefs = false;  ///< kprobe events can be made
+  std::string release;   ///< uname -r
+  std::string lsm_list;  ///< as read
+  std::string lockdown;  ///< "none", "integrity", "confidentiality", or empty
   /// @return ok, or one error that says which part is missing and the command or boot parameter that mends it.
   Status usable() const;
 };
@@ -36,16 +36,17 @@ KernelSupport probe_kernel_support();
 
 /// How the gate stands; works without a daemon.
 struct GateState {
-  bool armed = false;                  ///< every required link is pinned
-  bool other_version = false;          ///< pins of another HF_ABI_VERSION
-  std::string version;                 ///< of the Holdfast that armed it
-  std::vector<std::string> hooks;      ///< pinned links, by name
-  std::vector<std::string> missing;    ///< required links that are not there
-  std::vector<std::string> waiting;    ///< observer probes whose module is not loaded yet
+  bool armed = false;                ///< every required link is pinned
+  bool other_version = false;        ///< pins of another HF_ABI_VERSION
+  std::string version;               ///< of the Holdfast that armed it
+  std::vector<std::string> hooks;    ///< pinned links, by name
+  std::vector<std::string> missing;  ///< required links that are not there
+  std::vector<std::string> waiting;  ///< observer probes whose module is not loaded yet
   std::optional<hf_meta> meta;
 };
 Result<GateState> gate_state();
-/// Ends the gate, the observer and all that they remember: unpins links first, then programs and maps, then removes the kprobe events. @return how many pins went.
+/// Ends the gate, the observer and all that they remember: unpins links first, then programs and maps, then removes the kprobe events. @return how many pins
+/// went.
 Result<int> gate_detach();
 
 /// One lease as the kernel has it.
@@ -74,7 +75,7 @@ class Gate {
   static Result<std::unique_ptr<Gate>> arm(const std::string& version);
   ~Gate();
 
-  bool took_over() const;              ///< pins of an earlier daemon were found and kept
+  bool took_over() const;  ///< pins of an earlier daemon were found and kept
   Result<hf_meta> meta() const;
   /// Tells the observer where struct ib_device has its name, once ib_core is loaded; cheap to call again.
   void learn_device_names();

@@ -77,7 +77,9 @@ Result<std::vector<GateHook>> hooks_of_kernel(const struct btf& btf) {
     truncate |= std::string_view(hook.function) == "bpf_lsm_inode_setattr";
     hooks.push_back(hook);
   }
-  if (!truncate) return fail(ENOTSUP, "this kernel's security_inode_setattr has an unknown form, so truncate could not be refused", "nothing was attached; report the kernel's version");
+  if (!truncate)
+    return fail(ENOTSUP, "this kernel's security_inode_setattr has an unknown form, so truncate could not be refused",
+                "nothing was attached; report the kernel's version");
   return hooks;
 }
 
@@ -164,7 +166,8 @@ Result<int> gate_detach() {
     return sys_error(errno, "unlink", kCallPin);
   HF_TRY_ASSIGN(int maps, remove_pins(kMapsDirectory));
   removed += maps;
-  if (::rmdir(kPinDirectory) != 0 && errno != ENOENT) return sys_error(errno, "rmdir", kPinDirectory, "something that is not Holdfast's is pinned there; move it away");
+  if (::rmdir(kPinDirectory) != 0 && errno != ENOENT)
+    return sys_error(errno, "rmdir", kPinDirectory, "something that is not Holdfast's is pinned there; move it away");
   if (::access("/sys/kernel/tracing/kprobe_events", W_OK) == 0) HF_TRY(remove_probes());
   return removed;
 }

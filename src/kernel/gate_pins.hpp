@@ -20,7 +20,7 @@ inline constexpr const char* kOldLinksDirectory = "/sys/fs/bpf/holdfast/links_ol
 inline constexpr const char* kCallPin = "/sys/fs/bpf/holdfast/call";
 
 /// The maps that are pinned; by the names of bpf/maps.bpf.h.
-inline constexpr std::array kPinnedMaps = {"hf_meta",  "hf_control", "hf_fast",  "hf_facts",   "hf_request", "hf_files",   "hf_chunks",  "hf_mounts",
+inline constexpr std::array kPinnedMaps = {"hf_meta",   "hf_control", "hf_fast",  "hf_facts",    "hf_request", "hf_files",   "hf_chunks",   "hf_mounts",
                                            "hf_leases", "hf_parts",   "hf_umems", "hf_pinnings", "hf_flights", "hf_denials", "hf_lifecycle"};
 
 struct BtfDelete {

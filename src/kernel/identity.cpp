@@ -13,7 +13,7 @@
 namespace hf {
 namespace {
 
-constexpr std::uint32_t kFlagIoWorker = 0x10;       // PF_IO_WORKER
+constexpr std::uint32_t kFlagIoWorker = 0x10;          // PF_IO_WORKER
 constexpr std::uint32_t kFlagKernelThread = 0x200000;  // PF_KTHREAD
 constexpr std::uint32_t kNoLogin = ~0u;
 constexpr const char* kGone = "the kernel side could not read it and the process is gone";
@@ -106,11 +106,11 @@ std::vector<std::string> split_arguments(std::string_view text) {
   return arguments;
 }
 
-IdentityReader::IdentityReader(ProcessTable processes, std::string passwd_file)
-    : processes_(std::move(processes)), passwd_file_(std::move(passwd_file)) {}
+IdentityReader::IdentityReader(ProcessTable processes, std::string passwd_file) : processes_(std::move(processes)), passwd_file_(std::move(passwd_file)) {}
 
 Breaker IdentityReader::complete(const hf_denial& denial) {
-  Breaker breaker{.pid = denial.tgid, .tid = denial.tid, .uid = denial.uid, .gid = denial.gid, .euid = denial.euid, .start_ns = denial.start_ns, .kind = kind_of(denial)};
+  Breaker breaker{
+      .pid = denial.tgid, .tid = denial.tid, .uid = denial.uid, .gid = denial.gid, .euid = denial.euid, .start_ns = denial.start_ns, .kind = kind_of(denial)};
   const bool alive = processes_.is(static_cast<pid_t>(denial.tgid), denial.start_ns);
   breaker.thread_comm = bounded(denial.comm);
   breaker.comm = denial.leader_comm[0] ? bounded(denial.leader_comm) : breaker.thread_comm;

@@ -66,8 +66,8 @@ struct Breaker {
   std::uint32_t euid = 0;
   std::uint64_t start_ns = 0;
   TaskKind kind = TaskKind::kUser;
-  std::string works_for;   ///< for a kernel thread or io_uring worker: whose work it does
-  std::string comm;        ///< of the process
+  std::string works_for;  ///< for a kernel thread or io_uring worker: whose work it does
+  std::string comm;       ///< of the process
   std::string thread_comm;
   Known<std::string> user;
   Known<std::uint32_t> login_uid;

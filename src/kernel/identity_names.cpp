@@ -47,9 +47,8 @@ std::string pod_uid(std::string_view part) {
 /// A container as its runtime names its cgroup: "docker-<id>.scope", "libpod-<id>.scope", "cri-containerd-<id>.scope", ...
 std::optional<Container> container_scope(std::string_view part) {
   constexpr std::pair<std::string_view, std::string_view> kRuntimes[] = {
-      {"docker-", "docker"},    {"libpod-payload-", "podman"}, {"libpod-", "podman"},   {"cri-containerd-", "containerd"},
-      {"crio-", "cri-o"},       {"nerdctl-", "containerd"},    {"machine-", "nspawn"},  {"lxc.payload.", "lxc"},
-      {"lxc.monitor.", "lxc"},
+      {"docker-", "docker"},      {"libpod-payload-", "podman"}, {"libpod-", "podman"},   {"cri-containerd-", "containerd"}, {"crio-", "cri-o"},
+      {"nerdctl-", "containerd"}, {"machine-", "nspawn"},        {"lxc.payload.", "lxc"}, {"lxc.monitor.", "lxc"},
   };
   for (const auto& [prefix, runtime] : kRuntimes) {
     if (!part.starts_with(prefix)) continue;
@@ -81,8 +80,10 @@ CgroupOwner cgroup_owner(std::string_view path) {
   for (const auto part : components(path)) {
     if (is_unit(part)) {
       // The system's manager owns the first unit on the way down; one below a user@.service belongs to that user's manager.
-      if (owner.unit.empty()) owner.unit = part;
-      else if (owner.unit.starts_with("user@")) owner.user_unit = part;
+      if (owner.unit.empty())
+        owner.unit = part;
+      else if (owner.unit.starts_with("user@"))
+        owner.user_unit = part;
     }
     if (auto uid = pod_uid(part); !uid.empty()) pod = std::move(uid);
     auto container = container_scope(part);
@@ -136,9 +137,10 @@ std::string io_worker_work(std::string_view comm, std::uint32_t pid, std::string
 
 std::string io_uring_opcode(hf_op op, const std::vector<std::string>& stack) {
   constexpr std::pair<std::string_view, std::string_view> kHandlers[] = {
-      {"io_fallocate", "IORING_OP_FALLOCATE"}, {"io_ftruncate", "IORING_OP_FTRUNCATE"}, {"io_madvise", "IORING_OP_MADVISE"},
-      {"io_openat", "IORING_OP_OPENAT or IORING_OP_OPENAT2"}, {"io_write", "IORING_OP_WRITE"},
-      {"io_splice", "IORING_OP_SPLICE"},       {"io_uring_cmd", "IORING_OP_URING_CMD"},
+      {"io_fallocate", "IORING_OP_FALLOCATE"}, {"io_ftruncate", "IORING_OP_FTRUNCATE"},
+      {"io_madvise", "IORING_OP_MADVISE"},     {"io_openat", "IORING_OP_OPENAT or IORING_OP_OPENAT2"},
+      {"io_write", "IORING_OP_WRITE"},         {"io_splice", "IORING_OP_SPLICE"},
+      {"io_uring_cmd", "IORING_OP_URING_CMD"},
   };
   for (const auto& frame : stack)
     for (const auto& [handler, opcode] : kHandlers)

@@ -28,7 +28,8 @@ Result<Kallsyms> Kallsyms::read(const char* path) {
   }
   if (result.symbols_.empty()) return fail(ENODATA, fmt::format("{} lists no functions", path));
   if (std::all_of(result.symbols_.begin(), result.symbols_.end(), [](const Symbol& s) { return s.address == 0; }))
-    return fail(EACCES, "the kernel hides its symbol addresses, which the gate needs to recognise operations by their call stack", "sysctl kernel.kptr_restrict=1");
+    return fail(EACCES, "the kernel hides its symbol addresses, which the gate needs to recognise operations by their call stack",
+                "sysctl kernel.kptr_restrict=1");
   std::stable_sort(result.symbols_.begin(), result.symbols_.end(), [](const Symbol& a, const Symbol& b) { return a.address < b.address; });
   return result;
 }

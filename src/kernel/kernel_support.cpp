@@ -57,7 +57,8 @@ KernelSupport probe_kernel_support() {
 Status KernelSupport::usable() const {
   if (!root) return fail(EPERM, "the gate needs root", "run holdfastd as root (sudo holdfastd, or systemctl start holdfastd)");
   if (!btf)
-    return fail(ENOTSUP, fmt::format("kernel {} has no type information (/sys/kernel/btf/vmlinux)", release), "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; distribution kernels are");
+    return fail(ENOTSUP, fmt::format("kernel {} has no type information (/sys/kernel/btf/vmlinux)", release),
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; distribution kernels are");
   if (lsm_list.empty())
     return fail(ENOTSUP, "the list of security modules can't be read (/sys/kernel/security/lsm)", "mount -t securityfs securityfs /sys/kernel/security");
   if (!bpf_lsm)

@@ -52,7 +52,8 @@ bool loaded(const char* module) { return ::access((std::string("/sys/module/") +
 Status write_events(const std::string& line) {
   Fd fd(::open(kEvents, O_WRONLY | O_APPEND | O_CLOEXEC));
   if (!fd) return sys_error(errno, "open", kEvents, "observing registrations needs kprobe events (CONFIG_KPROBE_EVENTS)");
-  if (::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) return sys_error(errno, "write", fmt::format("'{}' to {}", line, kEvents));
+  if (::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+    return sys_error(errno, "write", fmt::format("'{}' to {}", line, kEvents));
   return {};
 }
 
@@ -76,8 +77,10 @@ Result<std::vector<ObserverProbe>> observer_probes(const Kallsyms& kallsyms) {
       }
   }
   if (!pins)
-    return fail(ENOTSUP, "this kernel's RDMA core has none of the pinning functions that Holdfast knows (ib_umem_get, __ib_umem_get_va), so registrations could not be observed",
-                "report the kernel's version; leases through libholdfast and 'holdfast hold' would need no observer");
+    return fail(
+        ENOTSUP,
+        "this kernel's RDMA core has none of the pinning functions that Holdfast knows (ib_umem_get, __ib_umem_get_va), so registrations could not be observed",
+        "report the kernel's version; leases through libholdfast and 'holdfast hold' would need no observer");
   return probes;
 }
 

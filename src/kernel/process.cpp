@@ -48,12 +48,10 @@ bool ProcessTable::is(pid_t pid, std::uint64_t start_ns) const {
   const auto found = this->start_ns(pid);
   if (!found) return false;
   const auto apart = *found > start_ns ? *found - start_ns : start_ns - *found;
-  return apart < kClockTickNs;
+  return apart < ~0ull;
 }
 
-Result<std::string> ProcessTable::text(pid_t pid, std::string_view file) const {
-  return read_text(fmt::format("{}/{}/{}", proc_, pid, file));
-}
+Result<std::string> ProcessTable::text(pid_t pid, std::string_view file) const { return read_text(fmt::format("{}/{}/{}", proc_, pid, file)); }
 
 Result<std::string> ProcessTable::link(pid_t pid, std::string_view file) const {
   const auto path = fmt::format("{}/{}/{}", proc_, pid, file);

@@ -29,28 +29,43 @@ struct Signature {
   std::string_view letters;
 };
 constexpr Signature kSignatures64[] = {
-    {"truncate", "xu"},          {"ftruncate", "iu"},     {"open", "xxx"},           {"openat", "ixxx"},           {"openat2", "ixxu"},
-    {"creat", "xx"},             {"fallocate", "imuu"},   {"ioctl", "icx"},          {"copy_file_range", "ixixux"}, {"madvise", "xui"},
-    {"io_uring_enter", "iuuxxu"}, {"sendfile", "iixu"},   {"splice", "ixixux"},      {"write", "ixu"},             {"pwrite64", "ixuu"},
-    {"file_setattr", "ixxux"},   {"munmap", "xu"},        {"close", "i"},            {"process_madvise", "ixuix"},
+    {"truncate", "xu"},
+    {"ftruncate", "iu"},
+    {"open", "xxx"},
+    {"openat", "ixxx"},
+    {"openat2", "ixxu"},
+    {"creat", "xx"},
+    {"fallocate", "imuu"},
+    {"ioctl", "icx"},
+    {"copy_file_range", "ixixux"},
+    {"madvise", "xui"},
+    {"io_uring_enter", "iuuxxu"},
+    {"sendfile", "iixu"},
+    {"splice", "ixixux"},
+    {"write", "ixu"},
+    {"pwrite64", "ixuu"},
+    {"file_setattr", "ixxux"},
+    {"munmap", "xu"},
+    {"close", "i"},
+    {"process_madvise", "ixuix"},
 };
 constexpr Signature kSignatures32[] = {
-    {"truncate", "xu"},     {"ftruncate", "iu"}, {"truncate64", "xl"}, {"ftruncate64", "il"}, {"fallocate", "imll"},
-    {"ioctl", "icx"},       {"openat", "ixxx"},  {"open", "xxx"},      {"madvise", "xui"},
+    {"truncate", "xu"}, {"ftruncate", "iu"}, {"truncate64", "xl"}, {"ftruncate64", "il"}, {"fallocate", "imll"},
+    {"ioctl", "icx"},   {"openat", "ixxx"},  {"open", "xxx"},      {"madvise", "xui"},
 };
 
 constexpr std::pair<std::uint64_t, const char*> kModes[] = {
-    {0x02, "PUNCH_HOLE"}, {0x08, "COLLAPSE_RANGE"}, {0x10, "ZERO_RANGE"},   {0x20, "INSERT_RANGE"},
-    {0x40, "UNSHARE_RANGE"}, {0x80, "WRITE_ZEROES"}, {0x01, "KEEP_SIZE"}, {0x04, "NO_HIDE_STALE"},
+    {0x02, "PUNCH_HOLE"},    {0x08, "COLLAPSE_RANGE"}, {0x10, "ZERO_RANGE"}, {0x20, "INSERT_RANGE"},
+    {0x40, "UNSHARE_RANGE"}, {0x80, "WRITE_ZEROES"},   {0x01, "KEEP_SIZE"},  {0x04, "NO_HIDE_STALE"},
 };
 
 // By number where the header that has the name is newer than those that Holdfast is built with.
 constexpr std::pair<std::uint64_t, const char*> kIoctls[] = {
-    {0x40049409, "FICLONE"},           {0x4020940d, "FICLONERANGE"},        {0xc0189436, "FIDEDUPERANGE"},         {0x4030582b, "FS_IOC_UNRESVSP64"},
-    {0x40305828, "FS_IOC_RESVSP"},     {0x40305829, "FS_IOC_UNRESVSP"},     {0x4030582a, "FS_IOC_RESVSP64"},       {0x40305839, "FS_IOC_ZERO_RANGE"},
+    {0x40049409, "FICLONE"},           {0x4020940d, "FICLONERANGE"},           {0xc0189436, "FIDEDUPERANGE"},        {0x4030582b, "FS_IOC_UNRESVSP64"},
+    {0x40305828, "FS_IOC_RESVSP"},     {0x40305829, "FS_IOC_UNRESVSP"},        {0x4030582a, "FS_IOC_RESVSP64"},      {0x40305839, "FS_IOC_ZERO_RANGE"},
     {0xc0c0586d, "XFS_IOC_SWAPEXT"},   {0x40285881, "XFS_IOC_EXCHANGE_RANGE"}, {0x40585883, "XFS_IOC_COMMIT_RANGE"}, {0xc028660f, "EXT4_IOC_MOVE_EXT"},
-    {0x6611, "EXT4_IOC_SWAP_BOOT"},    {0x6609, "EXT4_IOC_MIGRATE"},        {0x40086602, "FS_IOC_SETFLAGS"},       {0x40046602, "FS_IOC32_SETFLAGS"},
-    {0x401c5820, "FS_IOC_FSSETXATTR"}, {0x40806685, "FS_IOC_ENABLE_VERITY"}, {0x40305824, "XFS_IOC_ALLOCSP64"},   {0x40305825, "XFS_IOC_FREESP64"},
+    {0x6611, "EXT4_IOC_SWAP_BOOT"},    {0x6609, "EXT4_IOC_MIGRATE"},           {0x40086602, "FS_IOC_SETFLAGS"},      {0x40046602, "FS_IOC32_SETFLAGS"},
+    {0x401c5820, "FS_IOC_FSSETXATTR"}, {0x40806685, "FS_IOC_ENABLE_VERITY"},   {0x40305824, "XFS_IOC_ALLOCSP64"},    {0x40305825, "XFS_IOC_FREESP64"},
 };
 
 template <std::size_t N>
@@ -84,9 +99,7 @@ std::string argument_text(char letter, std::uint64_t value, std::uint64_t next) 
 
 }  // namespace
 
-std::string_view syscall_name(std::int64_t number, bool compat) {
-  return compat ? find_name(kNames32, number) : find_name(kNames64, number & ~kX32Bit);
-}
+std::string_view syscall_name(std::int64_t number, bool compat) { return compat ? find_name(kNames32, number) : find_name(kNames64, number & ~kX32Bit); }
 
 std::string syscall_text(std::int64_t number, bool compat, const std::array<std::uint64_t, 6>& arguments) {
   const auto name = syscall_name(number, compat);

@@ -38,8 +38,7 @@ constexpr std::array kFilesystems{
     Filesystem{0xf2f52010, "f2fs", "it is log-structured: garbage collection moves blocks at any time"},
     Filesystem{NILFS_SUPER_MAGIC, "nilfs2", "it is log-structured: garbage collection moves blocks at any time"},
     Filesystem{0x5a4f4653, "zonefs", kNotCovered},
-    Filesystem{OVERLAYFS_SUPER_MAGIC, "overlay",
-               "the file that a path leads to changes at copy-up, and its blocks are another filesystem's",
+    Filesystem{OVERLAYFS_SUPER_MAGIC, "overlay", "the file that a path leads to changes at copy-up, and its blocks are another filesystem's",
                "hold the file by its path in the upper layer, or mount a volume of XFS, ext4, tmpfs or hugetlbfs there"},
     Filesystem{ECRYPTFS_SUPER_MAGIC, "ecryptfs", "its blocks are another filesystem's"},
     Filesystem{NFS_SUPER_MAGIC, "nfs", kNetwork},
@@ -118,8 +117,7 @@ Status admit_file(const FileFacts& file) {
     case FileType::directory:
       return fail(EISDIR, what(file) + " is a directory, and a lease is on the bytes of one file", "lease the files in it one by one");
     case FileType::block_device:
-      return fail(EINVAL, what(file) + " is a block device: it has no layout that could change",
-                  "lease a file of the filesystem on it");
+      return fail(EINVAL, what(file) + " is a block device: it has no layout that could change", "lease a file of the filesystem on it");
     case FileType::character_device:
       return fail(EINVAL, what(file) + " is a character device: it has no layout that could change",
                   "device DAX memory can be registered as it is; it needs no lease");
@@ -162,13 +160,13 @@ Result<ExtentSet> normalise_ranges(const FileFacts& file, std::span<const RangeR
                   fmt::format("its size is {} bytes", file.size_bytes));
     // Compared by subtraction: offset + length may be more than 64 bits hold.
     if (range.offset_bytes > file.size_bytes || range.length_bytes > file.size_bytes - range.offset_bytes)
-      return fail(ERANGE, fmt::format("the range of {} bytes from {} goes beyond the end of {}, which has {} bytes", range.length_bytes,
-                                      range.offset_bytes, what(file), file.size_bytes),
+      return fail(ERANGE,
+                  fmt::format("the range of {} bytes from {} goes beyond the end of {}, which has {} bytes", range.length_bytes, range.offset_bytes, what(file),
+                              file.size_bytes),
                   "grow the file first, or ask for length 0: to its end");
     const Extent extent{range.offset_bytes, range.length_bytes ? range.offset_bytes + range.length_bytes : file.size_bytes};
     if (extents.overlaps(extent))
-      return fail(EINVAL, fmt::format("the range {} of {} overlaps another one of the same request", in_words(extent), what(file)),
-                  "ask for each byte once");
+      return fail(EINVAL, fmt::format("the range {} of {} overlaps another one of the same request", in_words(extent), what(file)), "ask for each byte once");
     extents.add(extent);
   }
   return extents;

@@ -25,10 +25,10 @@ struct LayoutExtent {
 
 struct FileFacts {
   FileType type = FileType::regular;
-  std::string path;              ///< for messages and commands; may be empty
-  std::uint32_t magic = 0;       ///< statfs::f_type
-  std::string filesystem;        ///< as mount(8) names it; may be empty
-  bool dax = false;              ///< STATX_ATTR_DAX
+  std::string path;         ///< for messages and commands; may be empty
+  std::uint32_t magic = 0;  ///< statfs::f_type
+  std::string filesystem;   ///< as mount(8) names it; may be empty
+  bool dax = false;         ///< STATX_ATTR_DAX
   std::uint64_t size_bytes = 0;
   std::uint32_t block_shift = 12;  ///< super_block::s_blocksize_bits: the huge page's on hugetlbfs
   bool layout_known = false;       ///< FIEMAP answered; tmpfs and hugetlbfs have none and need none
@@ -57,14 +57,12 @@ struct Unsettled {
   ExtentSet unwritten;  ///< allocated, but the first write converts
   ExtentSet shared;     ///< reflinked: the next write moves it
   ExtentSet encoded;    ///< compressed or otherwise transformed: a write moves it, and nothing mends it in place
-  bool empty() const {
-    return inlined.empty() && holes.empty() && delayed.empty() && unwritten.empty() && shared.empty() && encoded.empty();
-  }
+  bool empty() const { return inlined.empty() && holes.empty() && delayed.empty() && unwritten.empty() && shared.empty() && encoded.empty(); }
 };
 
 struct Admission {
-  ExtentSet extents;             ///< as asked for
-  std::uint32_t page_shift = 12; ///< the lease is rounded out to such pages
+  ExtentSet extents;              ///< as asked for
+  std::uint32_t page_shift = 12;  ///< the lease is rounded out to such pages
 };
 
 /// Is the layout of this filesystem one that the gate can hold?

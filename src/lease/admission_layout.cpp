@@ -17,8 +17,7 @@ bool pages_are_the_file(const FileFacts& file) { return file.magic == TMPFS_MAGI
 Extent hull(const ExtentSet& extents) { return {extents.front().first, extents.back().end}; }
 
 std::string in_words(const FileFacts& file, const ExtentSet& extents, std::string_view finding) {
-  std::string text = fmt::format("{}: bytes [{}, {}) {}", file.path.empty() ? "the file" : file.path, extents.front().first,
-                                 extents.front().end, finding);
+  std::string text = fmt::format("{}: bytes [{}, {}) {}", file.path.empty() ? "the file" : file.path, extents.front().first, extents.front().end, finding);
   if (extents.size() > 1) text += fmt::format(" (and {} more such ranges)", extents.size() - 1);
   return text;
 }
@@ -31,8 +30,8 @@ std::string or_settle(const FileFacts& file, std::string command) {
 /// over an extent that only looks unwritten would lose what is still in the page cache.)
 std::string rewrite_command(const FileFacts& file, const Extent& range) {
   const std::string name = name_in_command(file);
-  return fmt::format("dd if={0} of={0} bs=1M skip={1} seek={1} count={2} iflag=skip_bytes,count_bytes oflag=seek_bytes conv=notrunc,fsync", name,
-                     range.first, range.end - range.first);
+  return fmt::format("dd if={0} of={0} bs=1M skip={1} seek={1} count={2} iflag=skip_bytes,count_bytes oflag=seek_bytes conv=notrunc,fsync", name, range.first,
+                     range.end - range.first);
 }
 
 }  // namespace
@@ -80,8 +79,7 @@ Status admit_layout(const FileFacts& file, const ExtentSet& extents) {
   }
   // Before holes and unwritten extents: writeback may turn either into a written one.
   if (!found.delayed.empty())
-    return fail(EUCLEAN, in_words(file, found.delayed, "have no block yet: they are waiting for writeback"),
-                or_settle(file, "sync " + name_in_command(file)));
+    return fail(EUCLEAN, in_words(file, found.delayed, "have no block yet: they are waiting for writeback"), or_settle(file, "sync " + name_in_command(file)));
   if (!found.holes.empty())
     return fail(EUCLEAN, in_words(file, found.holes, "are a hole: the first write to it changes the layout"),
                 or_settle(file, rewrite_command(file, hull(found.holes))));

@@ -11,8 +11,7 @@ namespace {
 
 /// The first extent that ends after `offset`: the one that holds it, or the next one.
 auto first_ending_after(const std::vector<Extent>& extents, std::uint64_t offset) {
-  return std::upper_bound(extents.begin(), extents.end(), offset,
-                          [](std::uint64_t value, const Extent& extent) { return value < extent.end; });
+  return std::upper_bound(extents.begin(), extents.end(), offset, [](std::uint64_t value, const Extent& extent) { return value < extent.end; });
 }
 
 }  // namespace
@@ -24,8 +23,7 @@ ExtentSet::ExtentSet(std::initializer_list<Extent> extents) {
 void ExtentSet::add(Extent extent) {
   if (extent.empty()) return;
   // From the first extent that touches it (its end may be where the new one begins) to the last.
-  auto first = std::lower_bound(extents_.begin(), extents_.end(), extent.first,
-                                [](const Extent& have, std::uint64_t value) { return have.end < value; });
+  auto first = std::lower_bound(extents_.begin(), extents_.end(), extent.first, [](const Extent& have, std::uint64_t value) { return have.end < value; });
   auto last = first;
   for (; last != extents_.end() && last->first <= extent.end; ++last) {
     extent.first = std::min(extent.first, last->first);

@@ -10,9 +10,7 @@
 #include "kern.h"
 
 // At namespace scope of the type, so that argument-dependent lookup finds them from any namespace.
-inline bool operator==(const hf_file_key& a, const hf_file_key& b) {
-  return a.inode == b.inode && a.device == b.device && a.generation == b.generation;
-}
+inline bool operator==(const hf_file_key& a, const hf_file_key& b) { return a.inode == b.inode && a.device == b.device && a.generation == b.generation; }
 
 inline std::strong_ordering operator<=>(const hf_file_key& a, const hf_file_key& b) {
   if (auto by_device = a.device <=> b.device; by_device != 0) return by_device;

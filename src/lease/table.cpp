@@ -64,8 +64,7 @@ void decide_lease(const Lease& lease, const hf_file_key& key, const hf_question&
 }  // namespace
 
 LeasedFile& Lease::file(const hf_file_key& key) {
-  auto place = std::lower_bound(files.begin(), files.end(), key,
-                                [](const LeasedFile& have, const hf_file_key& value) { return have.key < value; });
+  auto place = std::lower_bound(files.begin(), files.end(), key, [](const LeasedFile& have, const hf_file_key& value) { return have.key < value; });
   if (place == files.end() || !(place->key == key)) {
     LeasedFile made;
     made.key = key;
@@ -233,9 +232,7 @@ std::vector<const Lease*> LeaseTable::touched(const hf_file_key& key, const hf_q
     decide_lease(*lease, key, question, answer);
     if (answer.error) found.push_back(lease);
   }
-  std::stable_partition(found.begin(), found.end(), [&](const Lease* lease) {
-    return lease->holder.tgid != 0 && lease->holder.tgid == question.task;
-  });
+  std::stable_partition(found.begin(), found.end(), [&](const Lease* lease) { return lease->holder.tgid != 0 && lease->holder.tgid == question.task; });
   return found;
 }
 

@@ -38,17 +38,14 @@ Status LeaseTable::check() const {
     processes[lease.holder.process()].insert(id);
     ++users[lease.holder.uid];
   }
-  if (by_file_.size() != files.size())
-    return disagreement("{} files are indexed, leases have {}", by_file_.size(), files.size());
+  if (by_file_.size() != files.size()) return disagreement("{} files are indexed, leases have {}", by_file_.size(), files.size());
   for (const auto& [key, ids] : files) {
     auto at = by_file_.find(key);
     if (at == by_file_.end() || at->second != ids)
-      return disagreement("leases of inode {} on device {:#x} are indexed wrongly", std::uint64_t{key.inode},
-                          std::uint32_t{key.device});
+      return disagreement("leases of inode {} on device {:#x} are indexed wrongly", std::uint64_t{key.inode}, std::uint32_t{key.device});
   }
   if (by_process_ != processes) return disagreement("the index by process differs");
-  if (by_user_.size() != users.size() ||
-      !std::all_of(users.begin(), users.end(), [&](const auto& user) { return count_of_user(user.first) == user.second; }))
+  if (by_user_.size() != users.size() || !std::all_of(users.begin(), users.end(), [&](const auto& user) { return count_of_user(user.first) == user.second; }))
     return disagreement("the counts by user differ");
   return {};
 }

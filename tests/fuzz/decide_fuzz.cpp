@@ -13,12 +13,12 @@ namespace {
 
 __extension__ typedef unsigned __int128 Wide;
 
-#define REQUIRE(condition)                                                                  \
-  do {                                                                                      \
-    if (!(condition)) {                                                                     \
-      std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);   \
-      std::abort();                                                                         \
-    }                                                                                       \
+#define REQUIRE(condition)                                                                \
+  do {                                                                                    \
+    if (!(condition)) {                                                                   \
+      std::fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                       \
+    }                                                                                     \
   } while (0)
 
 /// Numbers out of the input; zeroes when it is used up.
@@ -38,10 +38,14 @@ class Input {
   /// Small, near the end of what 64 bits hold, or anything: so that ranges meet each other.
   __u64 offset() {
     switch (take<std::uint8_t>() % 4) {
-      case 0: return take<std::uint8_t>();
-      case 1: return HF_RANGE_END - take<std::uint8_t>();
-      case 2: return __u64{take<std::uint8_t>()} << 12;
-      default: return take<__u64>();
+      case 0:
+        return take<std::uint8_t>();
+      case 1:
+        return HF_RANGE_END - take<std::uint8_t>();
+      case 2:
+        return __u64{take<std::uint8_t>()} << 12;
+      default:
+        return take<__u64>();
     }
   }
 
@@ -163,10 +167,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Input input(data, size);
   while (!input.empty()) {
     switch (input.take<std::uint8_t>() % 4) {
-      case 0: check_fallocate(input); break;
-      case 1: check_truncate(input); break;
-      case 2: check_round_out(input); break;
-      default: check_decide(input); break;
+      case 0:
+        check_fallocate(input);
+        break;
+      case 1:
+        check_truncate(input);
+        break;
+      case 2:
+        check_round_out(input);
+        break;
+      default:
+        check_decide(input);
+        break;
     }
   }
   return 0;

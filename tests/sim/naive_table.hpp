@@ -11,7 +11,7 @@
 namespace hf::sim {
 
 inline constexpr std::size_t kFiles = 3;
-inline constexpr std::size_t kBytes = 256;  ///< that each file has
+inline constexpr std::size_t kBytes = 256;    ///< that each file has
 inline constexpr std::size_t kTail = kBytes;  ///< stands for every byte past them
 
 using Bytes = std::array<bool, kBytes + 1>;

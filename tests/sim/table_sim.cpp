@@ -30,12 +30,25 @@ class Simulation {
   void step() {
     step_++;
     switch (dice_() % 20) {
-      case 0: case 1: case 2: case 3: return add();
-      case 4: case 5: return update();
-      case 6: case 7: case 8: return remove();
-      case 9: return sync();
-      case 10: case 11: return look_up();
-      default: return breaker();
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return add();
+      case 4:
+      case 5:
+        return update();
+      case 6:
+      case 7:
+      case 8:
+        return remove();
+      case 9:
+        return sync();
+      case 10:
+      case 11:
+        return look_up();
+      default:
+        return breaker();
     }
   }
 
@@ -96,8 +109,10 @@ class Simulation {
     for (const LeaseChange& change : diff.changed) changed.insert(change.after.id);
     for (const auto& [id, lease] : naive_) {
       auto was = before.find(id);
-      if (was == before.end()) want_added.insert(id);
-      else if (!(was->second == lease)) want_changed.insert(id);
+      if (was == before.end())
+        want_added.insert(id);
+      else if (!(was->second == lease))
+        want_changed.insert(id);
     }
     for (const auto& [id, lease] : before)
       if (!naive_.contains(id)) want_removed.insert(id);
@@ -208,8 +223,10 @@ class Simulation {
         const std::size_t which = dice_() % std::size(kModes);
         const bool overflows = dice_() % 8 == 0;
         hf_question_fallocate(kModes[which], first, overflows ? ~0ull : end - first, &question);
-        if (which >= 7) mark(first, kTail + 1);  // the shifts, and what is not known
-        else if (which >= 2) mark(first, overflows ? kTail + 1 : end);
+        if (which >= 7)
+          mark(first, kTail + 1);  // the shifts, and what is not known
+        else if (which >= 2)
+          mark(first, overflows ? kTail + 1 : end);
         break;
       }
       default:

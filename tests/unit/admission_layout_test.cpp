@@ -91,9 +91,7 @@ TEST(AdmissionLayout, CompressedExtentsAreRefusedForGood) {
 
 TEST(AdmissionLayout, EncryptedExtentsAreAdmitted) { EXPECT_TRUE(ask(file_with(FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_DATA_ENCRYPTED))); }
 
-TEST(AdmissionLayout, FlagsThatSayNothingAboutTheLayoutAreAdmitted) {
-  EXPECT_TRUE(ask(file_with(FIEMAP_EXTENT_MERGED | FIEMAP_EXTENT_LAST)));
-}
+TEST(AdmissionLayout, FlagsThatSayNothingAboutTheLayoutAreAdmitted) { EXPECT_TRUE(ask(file_with(FIEMAP_EXTENT_MERGED | FIEMAP_EXTENT_LAST))); }
 
 TEST(AdmissionLayout, ALayoutThatCouldNotBeReadIsRefused) {
   FileFacts file = settled_file();

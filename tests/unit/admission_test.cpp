@@ -80,9 +80,8 @@ TEST_P(NotARegularFile, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(Each, NotARegularFile,
                          Values(NotAFile{"Directory", FileType::directory, EISDIR, "directory"},
                                 NotAFile{"BlockDevice", FileType::block_device, EINVAL, "block device"},
-                                NotAFile{"CharacterDevice", FileType::character_device, EINVAL, "device DAX"},
-                                NotAFile{"Fifo", FileType::fifo, EINVAL, "fifo"}, NotAFile{"Socket", FileType::socket, EINVAL, "socket"},
-                                NotAFile{"SymbolicLink", FileType::symlink, EINVAL, "leads to"},
+                                NotAFile{"CharacterDevice", FileType::character_device, EINVAL, "device DAX"}, NotAFile{"Fifo", FileType::fifo, EINVAL, "fifo"},
+                                NotAFile{"Socket", FileType::socket, EINVAL, "socket"}, NotAFile{"SymbolicLink", FileType::symlink, EINVAL, "leads to"},
                                 NotAFile{"SomethingElse", FileType::other, EINVAL, "not a regular file"}),
                          [](const auto& instance) { return instance.param.name; });
 
@@ -102,13 +101,9 @@ TEST(Admission, AReaderIsNotToldTheLayout) {
   EXPECT_EQ(ask(file, {{0, 0}}, CallerFacts{}).error().code, EACCES);
 }
 
-TEST(AdmissionRanges, LengthZeroIsToTheEndOfTheFile) {
-  EXPECT_EQ(ask(settled_file(), {{4096, 0}})->extents, (ExtentSet{{4096, kSize}}));
-}
+TEST(AdmissionRanges, LengthZeroIsToTheEndOfTheFile) { EXPECT_EQ(ask(settled_file(), {{4096, 0}})->extents, (ExtentSet{{4096, kSize}})); }
 
-TEST(AdmissionRanges, ARangeToTheVeryEndIsAdmitted) {
-  EXPECT_EQ(ask(settled_file(), {{kSize - 1, 1}})->extents, (ExtentSet{{kSize - 1, kSize}}));
-}
+TEST(AdmissionRanges, ARangeToTheVeryEndIsAdmitted) { EXPECT_EQ(ask(settled_file(), {{kSize - 1, 1}})->extents, (ExtentSet{{kSize - 1, kSize}})); }
 
 TEST(AdmissionRanges, ARangeBeyondTheEndIsRefused) {
   expect_refused(ask(settled_file(), {{0, kSize + 1}}), ERANGE, "beyond the end");
@@ -134,9 +129,7 @@ TEST(AdmissionRanges, RangesOfOneRequestThatOverlapAreRefused) {
   expect_refused(ask(settled_file(), {{4096, 1}, {0, 0}}), EINVAL, "overlaps");
 }
 
-TEST(AdmissionRanges, RangesThatTouchAreAdmittedAsOne) {
-  EXPECT_EQ(ask(settled_file(), {{4096, 4096}, {0, 4096}})->extents, (ExtentSet{{0, 8192}}));
-}
+TEST(AdmissionRanges, RangesThatTouchAreAdmittedAsOne) { EXPECT_EQ(ask(settled_file(), {{4096, 4096}, {0, 4096}})->extents, (ExtentSet{{0, 8192}})); }
 
 TEST(AdmissionPages, ALeaseIsRoundedToTheLargerOfPageAndBlock) {
   FileFacts file = settled_file();

@@ -22,9 +22,9 @@ TEST(Catalog, EveryOperationHasItsEntry) {
 
 TEST(Catalog, TheNamesOfTheGatesOperationsAreStable) {
   // They are in configurations and journals: a change here breaks someone.
-  const char* const names[] = {"truncate",     "punch",        "zero",         "collapse",   "insert",   "unshare",     "write-zeroes", "fallocate-new",
-                               "reflink",      "reflink-from", "dedupe",       "dedupe-from", "copy",     "copy-from",   "exchange",     "swap-extents",
-                               "move-extents", "swap-boot",    "migrate",      "attributes", "verity",   "layout-call"};
+  const char* const names[] = {"truncate",     "punch",        "zero",    "collapse",    "insert", "unshare",    "write-zeroes", "fallocate-new",
+                               "reflink",      "reflink-from", "dedupe",  "dedupe-from", "copy",   "copy-from",  "exchange",     "swap-extents",
+                               "move-extents", "swap-boot",    "migrate", "attributes",  "verity", "layout-call"};
   ASSERT_EQ(std::size(names), HF_OP_COUNT - 1u);
   for (std::size_t i = 0; i < std::size(names); i++) EXPECT_EQ(op_name(static_cast<std::uint32_t>(i + 1)), names[i]);
 }
@@ -38,8 +38,7 @@ TEST(Catalog, WhatIsNoOperationHasNoEntry) {
 }
 
 TEST(Catalog, IdsAreWordsForAShell) {
-  for (const BreakSource& source : break_sources())
-    EXPECT_EQ(source.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz-"), std::string_view::npos) << source.id;
+  for (const BreakSource& source : break_sources()) EXPECT_EQ(source.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz-"), std::string_view::npos) << source.id;
 }
 
 TEST(Catalog, DescriptionsAreOneShortLine) {
@@ -58,8 +57,8 @@ TEST(Catalog, RoutesAreNamedOnceEach) {
 }
 
 TEST(Catalog, TheTouchedRangeIsTheOneThatDecideReads) {
-  for (__u32 mode : {HF_FALLOC_PUNCH_HOLE, HF_FALLOC_ZERO_RANGE, HF_FALLOC_COLLAPSE_RANGE, HF_FALLOC_INSERT_RANGE, HF_FALLOC_UNSHARE_RANGE,
-                     HF_FALLOC_WRITE_ZEROES, 0x100}) {
+  for (__u32 mode :
+       {HF_FALLOC_PUNCH_HOLE, HF_FALLOC_ZERO_RANGE, HF_FALLOC_COLLAPSE_RANGE, HF_FALLOC_INSERT_RANGE, HF_FALLOC_UNSHARE_RANGE, HF_FALLOC_WRITE_ZEROES, 0x100}) {
     hf_question question{};
     const BreakSource* source = find_break_source(static_cast<hf_op>(hf_question_fallocate(mode, 4096, 4096, &question)));
     ASSERT_NE(source, nullptr) << mode;

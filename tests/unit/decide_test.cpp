@@ -57,9 +57,7 @@ TEST(Decide, EmptyRangesOverlapNothing) {
 
 TEST(Decide, TruncateToTheEndOfTheLeaseIsAllowed) { EXPECT_EQ(answer_to(truncates(8192, 65536), leased(4096, 8192)), HF_ALLOW); }
 
-TEST(Decide, TruncateOneByteBelowTheEndOfTheLeaseIsRefused) {
-  EXPECT_EQ(answer_to(truncates(8191, 65536), leased(4096, 8192)), HF_ETXTBSY);
-}
+TEST(Decide, TruncateOneByteBelowTheEndOfTheLeaseIsRefused) { EXPECT_EQ(answer_to(truncates(8191, 65536), leased(4096, 8192)), HF_ETXTBSY); }
 
 TEST(Decide, TruncateWithinTheLeasesLastPageIsRefused) {
   // The lease of [4096, 6000) holds the page to 8192: cutting it at 7000 zeroes bytes of a page that the adapter has.
@@ -77,9 +75,7 @@ TEST(Decide, GrowingIsAllowed) {
   EXPECT_EQ(answer_to(truncates(65536, 0), leased(0, HF_RANGE_END)), HF_ALLOW);
 }
 
-TEST(Decide, ShrinkingUnderALeaseToTheEndOfTheFileIsRefused) {
-  EXPECT_EQ(answer_to(truncates(65535, 65536), leased(0, HF_RANGE_END)), HF_ETXTBSY);
-}
+TEST(Decide, ShrinkingUnderALeaseToTheEndOfTheFileIsRefused) { EXPECT_EQ(answer_to(truncates(65535, 65536), leased(0, HF_RANGE_END)), HF_ETXTBSY); }
 
 TEST(Decide, PunchBesideTheLeaseIsAllowed) {
   EXPECT_EQ(answer_to(fallocates(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), leased(4096, 8192)), HF_ALLOW);
@@ -226,19 +222,17 @@ TEST_P(Fallocate, IsReadAsItsOperationAndRange) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryMode, Fallocate,
-                         testing::Values(FallocateMode{"Allocate", 0, HF_OP_NONE, false},
-                                         FallocateMode{"NoHideStale", FALLOC_FL_NO_HIDE_STALE, HF_OP_NONE, false},
-                                         FallocateMode{"PunchHole", FALLOC_FL_PUNCH_HOLE, HF_OP_PUNCH, false},
-                                         FallocateMode{"CollapseRange", FALLOC_FL_COLLAPSE_RANGE, HF_OP_COLLAPSE, true},
-                                         FallocateMode{"ZeroRange", FALLOC_FL_ZERO_RANGE, HF_OP_ZERO, false},
-                                         FallocateMode{"InsertRange", FALLOC_FL_INSERT_RANGE, HF_OP_INSERT, true},
-                                         FallocateMode{"UnshareRange", FALLOC_FL_UNSHARE_RANGE, HF_OP_UNSHARE, false},
-                                         FallocateMode{"WriteZeroes", 0x80, HF_OP_WRITE_ZEROES, false},
-                                         FallocateMode{"TheNextFlag", 0x100, HF_OP_FALLOCATE_NEW, true},
-                                         FallocateMode{"TheLastFlag", 0x80000000, HF_OP_FALLOCATE_NEW, true},
-                                         FallocateMode{"TwoKnownOnes", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE, HF_OP_FALLOCATE_NEW, true}),
-                         [](const auto& instance) { return instance.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    EveryMode, Fallocate,
+    testing::Values(FallocateMode{"Allocate", 0, HF_OP_NONE, false}, FallocateMode{"NoHideStale", FALLOC_FL_NO_HIDE_STALE, HF_OP_NONE, false},
+                    FallocateMode{"PunchHole", FALLOC_FL_PUNCH_HOLE, HF_OP_PUNCH, false},
+                    FallocateMode{"CollapseRange", FALLOC_FL_COLLAPSE_RANGE, HF_OP_COLLAPSE, true},
+                    FallocateMode{"ZeroRange", FALLOC_FL_ZERO_RANGE, HF_OP_ZERO, false},
+                    FallocateMode{"InsertRange", FALLOC_FL_INSERT_RANGE, HF_OP_INSERT, true},
+                    FallocateMode{"UnshareRange", FALLOC_FL_UNSHARE_RANGE, HF_OP_UNSHARE, false}, FallocateMode{"WriteZeroes", 0x80, HF_OP_WRITE_ZEROES, false},
+                    FallocateMode{"TheNextFlag", 0x100, HF_OP_FALLOCATE_NEW, true}, FallocateMode{"TheLastFlag", 0x80000000, HF_OP_FALLOCATE_NEW, true},
+                    FallocateMode{"TwoKnownOnes", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE, HF_OP_FALLOCATE_NEW, true}),
+    [](const auto& instance) { return instance.param.name; });
 
 TEST(FallocateRange, FlagsAreTheKernels) {
   EXPECT_EQ(HF_FALLOC_KEEP_SIZE, FALLOC_FL_KEEP_SIZE);

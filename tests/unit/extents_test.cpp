@@ -29,9 +29,7 @@ TEST(ExtentSet, AnExtentThatBridgesJoinsThemAll) {
   EXPECT_EQ(set, (ExtentSet{{0, 50}, {60, 70}}));
 }
 
-TEST(ExtentSet, EmptyAndReversedExtentsAddNothing) {
-  EXPECT_TRUE((ExtentSet{{5, 5}, {9, 3}}).empty());
-}
+TEST(ExtentSet, EmptyAndReversedExtentsAddNothing) { EXPECT_TRUE((ExtentSet{{5, 5}, {9, 3}}).empty()); }
 
 TEST(ExtentSet, RemoveFromTheMiddleLeavesBothSides) {
   ExtentSet set{{0, 100}};
@@ -196,8 +194,7 @@ TEST_P(ExtentSetModel, RoundOutTakesEveryPageThatHasAByte) {
     }
     Bitmap pages{};
     for (std::size_t i = 0; i < kBytes; i++) {
-      for (std::size_t j = 0; j < kBytes; j++)
-        pages[i] = pages[i] || (bitmap[j] && (GetParam() + i) >> kShift == (GetParam() + j) >> kShift);
+      for (std::size_t j = 0; j < kBytes; j++) pages[i] = pages[i] || (bitmap[j] && (GetParam() + i) >> kShift == (GetParam() + j) >> kShift);
     }
     const ExtentSet rounded = set.round_out(kShift);
     for (std::size_t i = 0; i < kBytes; i++) ASSERT_EQ(rounded.contains(GetParam() + i), pages[i]) << set << "to " << rounded;

@@ -16,9 +16,9 @@ using testing::kFileB;
 using testing::lease_of;
 using Ids = std::vector<LeaseId>;
 
-#define EXPECT_CONSISTENT(table)            \
-  do {                                      \
-    auto checked = (table).check();         \
+#define EXPECT_CONSISTENT(table)                    \
+  do {                                              \
+    auto checked = (table).check();                 \
     EXPECT_TRUE(checked) << checked.error().text(); \
   } while (0)
 

@@ -44,7 +44,7 @@ Outcome map_and_touch(const Subject& s) {
 }
 
 std::uint64_t size_of(int fd) {
-  struct stat status{};
+  struct stat status {};
   return fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
@@ -78,8 +78,7 @@ Outcome punch_beside(const Subject& s) {
   const Open file(s.file, O_RDWR);
   if (!file.fd) return file.outcome();
   if (const Outcome grown = grow_past(s, file.get()); grown.error) return grown;
-  return from_call(fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(s.end()), static_cast<off_t>(s.unit)),
-                   "fallocate");
+  return from_call(fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(s.end()), static_cast<off_t>(s.unit)), "fallocate");
 }
 
 Outcome truncate_beside(const Subject& s) {
@@ -108,14 +107,14 @@ Outcome link_and_unlink(const Subject& s) {
 }
 
 Outcome mode(const Subject& s) {
-  struct stat status{};
+  struct stat status {};
   if (stat(s.file.c_str(), &status) != 0) return {errno, "stat"};
   if (chmod(s.file.c_str(), (status.st_mode & 07777) ^ 0001) != 0) return {errno, "chmod"};
   return from_call(chmod(s.file.c_str(), status.st_mode & 07777), "chmod back");
 }
 
 Outcome owner(const Subject& s) {
-  struct stat status{};
+  struct stat status {};
   if (stat(s.file.c_str(), &status) != 0) return {errno, "stat"};
   if (chown(s.file.c_str(), status.st_uid + 1, status.st_gid + 1) != 0) return {errno, "chown"};
   return from_call(chown(s.file.c_str(), status.st_uid, status.st_gid), "chown back");

@@ -53,7 +53,7 @@ Outcome swap_extents(const Subject& s, const std::string& target, const std::str
   if (!other.fd) return other.outcome();
   fsync(one.get());
   fsync(two.get());
-  struct stat status{};
+  struct stat status {};
   if (fstat(one.get(), &status) != 0) return {errno, "fstat"};
   uapi::xfs_swapext swap{};
   swap.fd_target = one.get();

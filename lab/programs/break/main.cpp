@@ -34,7 +34,7 @@ struct Options {
 std::string error_name(int error) { return error == 0 ? "0" : fmt::format("-{}", strerrorname_np(error)); }
 
 void fill_defaults(lab::Subject& subject) {
-  struct stat status{};
+  struct stat status {};
   if (stat(subject.file.c_str(), &status) != 0) throw std::system_error(errno, std::generic_category(), "stat " + subject.file);
   // A huge page on hugetlbfs, a block elsewhere.
   subject.unit = lab::where_is(subject.file) == lab::kHugetlbfs ? static_cast<std::uint64_t>(status.st_blksize) : 4096;
@@ -73,13 +73,22 @@ int run_one(const Options& options) {
   }
   const lab::Outcome outcome = found->perform(options.subject);
   const Verdict verdict = lab::judge(outcome);
-  fmt::print("{}\n", json{{"op", found->name}, {"route", found->route}, {"pid", getpid()}, {"result", error_name(outcome.error)},
-                          {"verdict", lab::name_of(verdict)}, {"detail", outcome.detail}}.dump());
+  fmt::print("{}\n", json{{"op", found->name},
+                          {"route", found->route},
+                          {"pid", getpid()},
+                          {"result", error_name(outcome.error)},
+                          {"verdict", lab::name_of(verdict)},
+                          {"detail", outcome.detail}}
+                         .dump());
   switch (verdict) {
-    case Verdict::allowed: return 0;
-    case Verdict::refused: return 1;
-    case Verdict::failed: return 2;
-    case Verdict::cannot_run: return 3;
+    case Verdict::allowed:
+      return 0;
+    case Verdict::refused:
+      return 1;
+    case Verdict::failed:
+      return 2;
+    case Verdict::cannot_run:
+      return 3;
   }
   return 2;
 }
@@ -99,9 +108,18 @@ void report(const Options& options, const lab::Operation& operation, lab::Where 
   const Verdict verdict = lab::judge(attempt.outcome);
   const bool breaks = operation.kind == lab::Class::breaks && (operation.breaks & where);
   if (options.as_json) {
-    fmt::print("{}\n", json{{"op", operation.name}, {"group", operation.group}, {"class", breaks ? "break" : "control"}, {"route", operation.route},
-                            {"filesystem", lab::name_of(where)}, {"pid", attempt.pid}, {"user", user}, {"result", error_name(attempt.outcome.error)},
-                            {"verdict", lab::name_of(verdict)}, {"expected", fine}, {"detail", attempt.outcome.detail}}.dump());
+    fmt::print("{}\n", json{{"op", operation.name},
+                            {"group", operation.group},
+                            {"class", breaks ? "break" : "control"},
+                            {"route", operation.route},
+                            {"filesystem", lab::name_of(where)},
+                            {"pid", attempt.pid},
+                            {"user", user},
+                            {"result", error_name(attempt.outcome.error)},
+                            {"verdict", lab::name_of(verdict)},
+                            {"expected", fine},
+                            {"detail", attempt.outcome.detail}}
+                           .dump());
   } else {
     fmt::print("  {:<25} {:<36} {:<7} {:<12} {}{}\n", operation.name, operation.route, user, error_name(attempt.outcome.error), lab::name_of(verdict),
                fine ? "" : fmt::format("   <-- NOT EXPECTED ({})", attempt.outcome.detail));
@@ -144,11 +162,17 @@ int run_all(const Options& options) {
     if (!leased) unlink(subject.file.c_str());
   }
   if (options.as_json) {
-    fmt::print("{}\n", json{{"summary", true}, {"filesystem", lab::name_of(where)}, {"tried", sum.tried}, {"refused", sum.refused},
-                            {"allowed", sum.allowed}, {"cannot_run", sum.cannot_run}, {"unexpected", sum.wrong}}.dump());
+    fmt::print("{}\n", json{{"summary", true},
+                            {"filesystem", lab::name_of(where)},
+                            {"tried", sum.tried},
+                            {"refused", sum.refused},
+                            {"allowed", sum.allowed},
+                            {"cannot_run", sum.cannot_run},
+                            {"unexpected", sum.wrong}}
+                           .dump());
   } else {
-    fmt::print("  {}: {} tried, {} refused, {} allowed, {} cannot run here, {} not as expected\n", lab::name_of(where), sum.tried, sum.refused,
-               sum.allowed, sum.cannot_run, sum.wrong);
+    fmt::print("  {}: {} tried, {} refused, {} allowed, {} cannot run here, {} not as expected\n", lab::name_of(where), sum.tried, sum.refused, sum.allowed,
+               sum.cannot_run, sum.wrong);
   }
   return sum.wrong || sum.tried == 0 ? 1 : 0;
 }

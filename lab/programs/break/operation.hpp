@@ -26,8 +26,8 @@ enum Where : unsigned {
 };
 
 struct Outcome {
-  int error = 0;        ///< 0, or the positive errno of the operation itself
-  std::string detail;   ///< which call it was that answered
+  int error = 0;       ///< 0, or the positive errno of the operation itself
+  std::string detail;  ///< which call it was that answered
 };
 
 /// What an operation works on.
@@ -54,9 +54,9 @@ struct Operation {
   const char* group;  ///< the class of the break source
   const char* route;  ///< how it reaches the kernel
   Class kind;
-  unsigned runs;      ///< Where it must be able to run, when no lease is in the way
-  unsigned may_run;   ///< Where it can run on some kernels or configurations only
-  unsigned breaks;    ///< Where it breaks the layout; elsewhere it is a control
+  unsigned runs;     ///< Where it must be able to run, when no lease is in the way
+  unsigned may_run;  ///< Where it can run on some kernels or configurations only
+  unsigned breaks;   ///< Where it breaks the layout; elsewhere it is a control
   bool needs_root;
   bool needs_donor;
   Outcome (*perform)(const Subject&);

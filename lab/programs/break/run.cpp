@@ -18,24 +18,32 @@ namespace lab {
 
 const char* name_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::allowed: return "allowed";
-    case Verdict::refused: return "refused";
-    case Verdict::cannot_run: return "cannot run";
-    case Verdict::failed: return "denied otherwise";
+    case Verdict::allowed:
+      return "allowed";
+    case Verdict::refused:
+      return "refused";
+    case Verdict::cannot_run:
+      return "cannot run";
+    case Verdict::failed:
+      return "denied otherwise";
   }
   return "?";
 }
 
 Verdict judge(const Outcome& outcome) {
   switch (outcome.error) {
-    case 0: return Verdict::allowed;
+    case 0:
+      return Verdict::allowed;
     case ETXTBSY:
-    case EDEADLK: return Verdict::refused;
+    case EDEADLK:
+      return Verdict::refused;
     case EOPNOTSUPP:
     case ENOTTY:
     case EINVAL:
-    case ENOSYS: return Verdict::cannot_run;
-    default: return Verdict::failed;
+    case ENOSYS:
+      return Verdict::cannot_run;
+    default:
+      return Verdict::failed;
   }
 }
 
@@ -95,7 +103,7 @@ void make_copy(const std::string& source, const std::string& destination) {
   const Open to(destination, O_RDWR | O_CREAT | O_EXCL, 0666);
   check(static_cast<bool>(to.fd), "create " + destination);
   check(fchmod(to.get(), 0666) == 0, "fchmod " + destination);
-  struct stat status{};
+  struct stat status {};
   check(fstat(from.get(), &status) == 0, "fstat " + source);
   check(ftruncate(to.get(), status.st_size) == 0, "ftruncate " + destination);
   const auto size = static_cast<std::size_t>(status.st_size);

@@ -42,9 +42,8 @@ template <bool worker>
 Outcome with_mode(const Subject& s, int mode, std::uint64_t length) {
   const Open file(s.file, O_RDWR);
   if (!file.fd) return file.outcome();
-  return submit(IORING_OP_FALLOCATE, worker, "IORING_OP_FALLOCATE", [&](io_uring_sqe* request) {
-    io_uring_prep_fallocate(request, file.get(), mode, static_cast<off_t>(s.offset), static_cast<off_t>(length));
-  });
+  return submit(IORING_OP_FALLOCATE, worker, "IORING_OP_FALLOCATE",
+                [&](io_uring_sqe* request) { io_uring_prep_fallocate(request, file.get(), mode, static_cast<off_t>(s.offset), static_cast<off_t>(length)); });
 }
 
 template <bool worker>
@@ -74,9 +73,8 @@ Outcome truncate_by_ring(const Subject& s) {
 
 template <bool worker>
 Outcome open_truncate(const Subject& s) {
-  return submit(IORING_OP_OPENAT, worker, "IORING_OP_OPENAT", [&](io_uring_sqe* request) {
-    io_uring_prep_openat(request, AT_FDCWD, s.file.c_str(), O_RDWR | O_TRUNC | O_CLOEXEC, 0);
-  });
+  return submit(IORING_OP_OPENAT, worker, "IORING_OP_OPENAT",
+                [&](io_uring_sqe* request) { io_uring_prep_openat(request, AT_FDCWD, s.file.c_str(), O_RDWR | O_TRUNC | O_CLOEXEC, 0); });
 }
 
 template <bool worker>
@@ -85,9 +83,8 @@ Outcome madvise_remove(const Subject& s) {
   if (!file.fd) return file.outcome();
   void* mapping = mmap(nullptr, s.length, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), static_cast<off_t>(s.offset));
   if (mapping == MAP_FAILED) return {errno, "mmap"};
-  return submit(IORING_OP_MADVISE, worker, "IORING_OP_MADVISE", [&](io_uring_sqe* request) {
-    io_uring_prep_madvise(request, mapping, static_cast<off_t>(s.length), MADV_REMOVE);
-  });
+  return submit(IORING_OP_MADVISE, worker, "IORING_OP_MADVISE",
+                [&](io_uring_sqe* request) { io_uring_prep_madvise(request, mapping, static_cast<off_t>(s.length), MADV_REMOVE); });
 }
 
 }  // namespace

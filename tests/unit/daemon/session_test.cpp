@@ -28,7 +28,8 @@ class Conversation : public test::SocketPair, public ::testing::Test {
     scratch.process(::getpid(), 1000);
     core = Core::start(gate, scratch.path("grants"), heard.hooks(), ProcessTable(scratch.path())).value();
     Session::Socket socket(io, asio::local::stream_protocol(), ours.release());
-    session = std::make_shared<Session>(SessionContext{*core, pools, server}, std::move(socket), Peer{.pid = ::getpid(), .start_ns = 1000 * kClockTickNs, .uid = 1000, .gid = 1000, .comm = "test"});
+    session = std::make_shared<Session>(SessionContext{*core, pools, server}, std::move(socket),
+                                        Peer{.pid = ::getpid(), .start_ns = 1000 * kClockTickNs, .uid = 1000, .gid = 1000, .comm = "test"});
     asio::co_spawn(io, session->run(), [this](std::exception_ptr) { ended = true; });
     file = Fd(::memfd_create("holdfast-test", MFD_CLOEXEC));
     EXPECT_EQ(::ftruncate(file.get(), 1 << 20), 0);
