@@ -48,7 +48,7 @@ bool ProcessTable::is(pid_t pid, std::uint64_t start_ns) const {
   const auto found = this->start_ns(pid);
   if (!found) return false;
   const auto apart = *found > start_ns ? *found - start_ns : start_ns - *found;
-  return apart < ~0ull;
+  return apart < kClockTickNs;
 }
 
 Result<std::string> ProcessTable::text(pid_t pid, std::string_view file) const { return read_text(fmt::format("{}/{}/{}", proc_, pid, file)); }
