@@ -29,7 +29,7 @@ check "no lease is granted on its bytes" fails 125 'under way|again' holdfast ho
 check "one beside it is granted at once" holdfast hold "$file" --range 2M:1M -- true
 fsfreeze -u /mnt/hf
 wait $punch && passed=1 || passed=0
-check "the punch succeeds" test $passed = 1
+check "the punch succeeds" test "$passed" = 1
 make_file "$file" 4
 check "and once it is through, the lease is granted" holdfast hold "$file" --range 0:1M -- true
 
