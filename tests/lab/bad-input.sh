@@ -108,7 +108,7 @@ check "the version is pinned" test -n "$meta"
 value=$(bpftool -j map lookup pinned "$meta" key 0 0 0 0 | jq -r '.value | .[4] = "0x63" | join(" ")')
 # shellcheck disable=SC2086 # a word a byte
 bpftool map update pinned "$meta" key 0 0 0 0 value $value
-check "holdfastd leaves them alone" fails 5 'version' holdfastd
+check "holdfastd leaves them alone" fails 5 'another layout.*gate detach' holdfastd
 check "gate status says so" fails 5 'version.*Next:' holdfast gate status
 check "the pins are still there" test -e "$meta"
 check "gate detach ends it" fails 0 'The gate has ended' holdfast gate detach --yes
