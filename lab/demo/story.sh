@@ -59,7 +59,7 @@ title "1  Without Holdfast: a registered file, and a stranger"
 make_file "$shared"
 register before "$shared" "${ports[0]}"
 say "A program has registered $shared (tmpfs, $mib_each MiB) with its RDMA adapter, and a"
-say "remote machine writes into it. Somebody else, who knows nothing of that, cuts the file and regrows it:"
+say "remote machine writes into it. Somebody who knows nothing of that cuts it and regrows it:"
 shown setpriv --reuid nobody --clear-groups truncate -s 0 "$shared"
 shown setpriv --reuid nobody --clear-groups truncate -s ${mib_each}M "$shared"
 finish before

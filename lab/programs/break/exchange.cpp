@@ -96,13 +96,13 @@ std::vector<Operation> exchange_operations() {
   return {
       // Only where mkfs made the filesystem with exchange=1, and from 6.10 (commit: 6.12).
       {"exchange", "exchange", "XFS_IOC_EXCHANGE_RANGE", Class::breaks, 0, kAnyXfs, kAnyXfs, false, true, exchange_on},
-      {"exchange-named", "exchange", "XFS_IOC_EXCHANGE_RANGE, by fd", Class::breaks, 0, kAnyXfs, kAnyXfs, false, true, exchange_named},
+      {"exchange-named", "exchange", "XFS_IOC_EXCHANGE_RANGE, fd", Class::breaks, 0, kAnyXfs, kAnyXfs, false, true, exchange_named},
       {"commit-range", "exchange", "XFS_IOC_COMMIT_RANGE", Class::breaks, 0, kAnyXfs, kAnyXfs, false, true, commit_on},
-      {"commit-range-named", "exchange", "XFS_IOC_COMMIT_RANGE, by fd", Class::breaks, 0, kAnyXfs, kAnyXfs, false, true, commit_named},
-      {"swapext", "exchange", "XFS_IOC_SWAPEXT, by fd", Class::breaks, kAnyXfs, 0, kAnyXfs, true, true, swap_extents_target},
-      {"swapext-temporary", "exchange", "XFS_IOC_SWAPEXT, by fd", Class::breaks, kAnyXfs, 0, kAnyXfs, true, true, swap_extents_temporary},
+      {"commit-range-named", "exchange", "XFS_IOC_COMMIT_RANGE, fd", Class::breaks, 0, kAnyXfs, kAnyXfs, false, true, commit_named},
+      {"swapext", "exchange", "XFS_IOC_SWAPEXT, fd", Class::breaks, kAnyXfs, 0, kAnyXfs, true, true, swap_extents_target},
+      {"swapext-temporary", "exchange", "XFS_IOC_SWAPEXT, fd", Class::breaks, kAnyXfs, 0, kAnyXfs, true, true, swap_extents_temporary},
       {"move-ext", "exchange", "EXT4_IOC_MOVE_EXT", Class::breaks, kExt4, kExt4Dax, kAnyExt4, false, true, move_original},
-      {"move-ext-donor", "exchange", "EXT4_IOC_MOVE_EXT, by fd", Class::breaks, kExt4, kExt4Dax, kAnyExt4, false, true, move_donor},
+      {"move-ext-donor", "exchange", "EXT4_IOC_MOVE_EXT, fd", Class::breaks, kExt4, kExt4Dax, kAnyExt4, false, true, move_donor},
       {"swap-boot", "exchange", "EXT4_IOC_SWAP_BOOT", Class::breaks, kAnyExt4, 0, kAnyExt4, true, false, swap_boot},
       {"migrate", "exchange", "EXT4_IOC_MIGRATE", Class::breaks, 0, kAnyExt4, kAnyExt4, true, false, migrate},
   };
