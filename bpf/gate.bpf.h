@@ -20,10 +20,7 @@
 #define HF_GATE_BPF_H
 
 #define STACK_LOOK 16
-#define HF_HARMLESS HF_OP_COUNT
-
-/* In a hint's place for the operation: an allocation, which moves nothing. Said in so many words, since the call stack does not tell it from a punch. */
-#define HF_HINT_HARMLESS HF_OP_COUNT
+#define HF_HARMLESS HF_OP_COUNT /* in a hint's place for the operation: it moves nothing */
 
 static __always_inline __u64 thread_key(void)
 {
@@ -196,10 +193,7 @@ int BPF_PROG(hf_fallocate, struct file *file, int mode, long long offset, long l
 	struct hf_question question = {};
 
 	if (!hf_question_fallocate(mode, offset, length, &question)) {
-		struct hf_hint *hint = hint_begin(HF_HINT_HARMLESS, (__u32)mode);
-
-		if (hint)
-			hint->file[HF_SIDE_INTO] = (__u64)file;
+		hint_harmless(NULL, file);
 		return 0;
 	}
 	hint_side(hint_begin(question.op, (__u32)mode), HF_SIDE_INTO, HF_SIDE_INTO, file, question.first, question.end);
@@ -418,9 +412,7 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 	key_of(inode, &ask.key);
 	hint = hint_of_current(0);
 	if (hint && hint->op && hint->file[side & 1] == (__u64)file) {
-		if (hint->op == HF_HINT_HARMLESS)
-			return 0;
-		/* Seen already: what follows inside a copy are its plain reads and writes. */
+		/* Known to be harmless, or seen already: what follows inside a copy are its plain reads and writes. */
 		if (hint->judged & (1u << side))
 			return 0;
 		hint->judged |= 1u << side;
