@@ -26,6 +26,7 @@ _holdfast() {
     status|leases|registrations) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;
+    escapes) words='--json --help' ;;
     why) words='--json --help' ;;
     gate)
       case $sub in
