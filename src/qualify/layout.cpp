@@ -76,7 +76,8 @@ Result<std::vector<Layout::Block>> Layout::blocks() const {
   std::vector<Block> found;
   for (std::uint32_t i = 0; i < map.fm_mapped_extents; i++) {
     const fiemap_extent& extent = map.fm_extents[i];
-    const std::uint64_t first = std::max<std::uint64_t>(extent.fe_logical, offset_), end = std::min(extent.fe_logical + extent.fe_length, offset_ + length_);
+    const std::uint64_t first = std::max<std::uint64_t>(extent.fe_logical, offset_),
+                        end = std::min<std::uint64_t>(extent.fe_logical + extent.fe_length, offset_ + length_);
     const Block block{first, extent.fe_physical + (first - extent.fe_logical), end - first, extent.fe_flags & kTelling};
     // Neighbours are one: how the filesystem cuts the list is its own affair.
     if (!found.empty() && found.back().flags == block.flags && found.back().logical + found.back().length == block.logical &&

@@ -328,7 +328,8 @@ void make_copy(const std::string& source, const std::string& destination) {
   check(fchmod(to.get(), 0666) == 0, "fchmod " + destination);
   struct stat status {};
   check(fstat(from.get(), &status) == 0, "fstat " + source);
-  check(ftruncate(to.get(), status.st_size) == 0, "ftruncate " + destination);
+  // In one piece, where the filesystem can: XFS_IOC_SWAPEXT takes no donor with more extents than its target.
+  if (status.st_size == 0 || fallocate(to.get(), 0, 0, status.st_size) != 0) check(ftruncate(to.get(), status.st_size) == 0, "ftruncate " + destination);
   const auto size = static_cast<std::size_t>(status.st_size);
   if (size == 0) return;
   // By mapping, because hugetlbfs has no write(2). MAP_POPULATE would allocate unwritten blocks only.
