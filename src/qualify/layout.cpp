@@ -56,12 +56,12 @@ class Window {
 
 }  // namespace
 
-Result<Layout> Layout::take(int fd, const actions::Place& place, std::uint64_t offset, std::uint64_t length) {
+Result<Layout> Layout::take(int fd, const actions::Place& place, std::uint64_t offset, std::uint64_t length, bool hold_pages) {
   Layout layout(fd, place, offset, length);
   if (has_blocks(place)) {
     HF_TRY_ASSIGN(layout.blocks_, layout.blocks());
   }
-  if (has_pages(place)) HF_TRY(layout.hold_pages());
+  if (has_pages(place) && hold_pages) HF_TRY(layout.hold_pages());
   return layout;
 }
 
@@ -130,7 +130,7 @@ Result<std::string> Layout::changed() {
     HF_TRY_ASSIGN(const auto now, blocks());
     if (now != blocks_) return "other blocks";
   }
-  if (has_pages(place_)) {
+  if (pages_in_) {
     HF_TRY_ASSIGN(const bool moved, pages_moved());
     if (moved) return "other pages";
   }

@@ -183,7 +183,7 @@ class Probe {
         return {};
       }
     }
-    HF_TRY_ASSIGN(Layout layout, Layout::take(fd.get(), report_.place, subject.offset, subject.length));
+    HF_TRY_ASSIGN(Layout layout, Layout::take(fd.get(), report_.place, subject.offset, subject.length, !action.is(actions::kUnheld)));
     actions::Task task{action, trial.route, subject, user_};
     holdfast::Session session;
     holdfast::Lease lease;

@@ -138,8 +138,6 @@ bool has(Needs needs, const Place& place) {
       return place.reflink;
     case Needs::loop:
       return access("/dev/loop-control", F_OK) == 0 && kernel_has("lo_ioctl");
-    case Needs::hugepage_memory:
-      return kernel_has("madvise_collapse");
   }
   return true;
 }
@@ -170,8 +168,6 @@ std::string_view text(Needs needs) {
       return "wants an ext4 made without metadata_csum";
     case Needs::loop:
       return "the loop module is not loaded";
-    case Needs::hugepage_memory:
-      return "this kernel has no MADV_COLLAPSE";
   }
   return "?";
 }

@@ -67,22 +67,23 @@ enum ActionFlags : unsigned {
   kInPlace = 1 << 5,    ///< works on the file's name or its folder: not by another path
   kBefore = 1 << 6,     ///< what it does must have begun before the lease: prepare() does that
   kNoOverlay = 1 << 7,  ///< overlayfs does not pass it on
+  kNoCompat = 1 << 8,   ///< the filesystem does not know it from a 32-bit program
+  kUnheld = 1 << 9,     ///< the kernel itself refuses it while someone holds the file's pages: no page is held to see what it does
 };
 
 /// What a kernel or filesystem must have for an action, beyond its kind; asked of the kernel, never of its version.
 enum class Needs : std::uint8_t {
   nothing,
-  ring_ftruncate,   ///< IORING_OP_FTRUNCATE; of the ring routes only
-  file_setattr,     ///< file_setattr(2)
-  exchange_range,   ///< XFS made with exchange=1, and a kernel that knows it
-  commit_range,     ///< as well
-  reflink,          ///< XFS made with reflink=1
-  write_zeroes,     ///< FALLOC_FL_WRITE_ZEROES and a device that can
-  verity,           ///< ext4 made with -O verity
-  block_map,        ///< ext4: a file without extents
-  file_version,     ///< ext4 made without metadata_csum
-  loop,             ///< /dev/loop-control
-  hugepage_memory,  ///< CONFIG_TRANSPARENT_HUGEPAGE with MADV_COLLAPSE for files
+  ring_ftruncate,  ///< IORING_OP_FTRUNCATE; of the ring routes only
+  file_setattr,    ///< file_setattr(2)
+  exchange_range,  ///< XFS made with exchange=1, and a kernel that knows it
+  commit_range,    ///< as well
+  reflink,         ///< XFS made with reflink=1
+  write_zeroes,    ///< FALLOC_FL_WRITE_ZEROES and a device that can
+  verity,          ///< ext4 made with -O verity
+  block_map,       ///< ext4: a file without extents
+  file_version,    ///< ext4 made without metadata_csum
+  loop,            ///< /dev/loop-control
 };
 
 struct Action {

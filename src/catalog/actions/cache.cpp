@@ -186,7 +186,6 @@ std::vector<Action> cache_actions() {
       control("pageout", "reclaim", "madvise(2) MADV_PAGEOUT", kWritable, own, Needs::nothing, advise<MADV_PAGEOUT>),
       control("move-pages", "migration", "move_pages(2)", kWritable, own, Needs::nothing, move_pages),
       control("compaction", "migration", "/proc/sys/vm/compact_memory", kEverywhere, own | kNeedsRoot | kInPlace, Needs::nothing, compact),
-      control("collapse-huge", "migration", "madvise(2) MADV_COLLAPSE", kTmpfs, own, Needs::hugepage_memory, advise<25>),
       {"swapon", "swap", "swapon(2)", Kind::breaks, cached, 0, kNowhere, kNowhere, own | kNeedsRoot | kNoOverlay, Needs::nothing, swap_on, nullptr},
   };
 }

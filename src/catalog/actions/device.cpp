@@ -50,7 +50,7 @@ Outcome loop_configure(const Subject& s) {
   return discard_on(device.get(), s, BLKDISCARD, "ioctl BLKDISCARD");
 }
 
-/// The older call, and BLKZEROOUT, which comes as REQ_OP_WRITE_ZEROES.
+/// The older call.
 Outcome loop_set_fd(const Subject& s) {
   const Open file(s, s.file, O_RDWR), control(s, "/dev/loop-control", O_RDWR);
   if (!file.fd || !control.fd) return file.fd ? control.outcome() : file.outcome();
@@ -59,7 +59,7 @@ Outcome loop_set_fd(const Subject& s) {
   const Open device(s, fmt::format("/dev/loop{}", number), O_RDWR);
   if (!device.fd) return device.outcome();
   if (ioctl(device.get(), LOOP_SET_FD, file.get()) < 0) return {errno, "ioctl LOOP_SET_FD"};
-  const Outcome discarded = discard_on(device.get(), s, BLKZEROOUT, "ioctl BLKZEROOUT");
+  const Outcome discarded = discard_on(device.get(), s, BLKDISCARD, "ioctl BLKDISCARD");
   ioctl(device.get(), LOOP_CLR_FD, 0);
   return discarded;
 }
@@ -97,7 +97,7 @@ std::vector<Action> device_actions() {
   constexpr Kind breaks = Kind::breaks;
   return {
       {"loop-configure", "loop-attach", "LOOP_CONFIGURE, BLKDISCARD", breaks, kWritable, 0, kWritable, kWritable, root, Needs::loop, loop_configure, nullptr},
-      {"loop-set-fd", "loop-attach", "LOOP_SET_FD, BLKZEROOUT", breaks, kWritable, 0, kWritable, kWritable, root, Needs::loop, loop_set_fd, nullptr},
+      {"loop-set-fd", "loop-attach", "LOOP_SET_FD, BLKDISCARD", breaks, kWritable, 0, kWritable, kWritable, root, Needs::loop, loop_set_fd, nullptr},
       {"loop-change-fd", "loop-attach", "LOOP_CHANGE_FD", breaks, kWritable, 0, kWritable, kNowhere, root | kNeedsDonor, Needs::loop, loop_change_fd, nullptr},
       {"loop-discard", "loop-discard", "BLKDISCARD, attached before", breaks, kWritable, 0, kNowhere, kWritable, root | kBefore | kInPlace, Needs::loop,
        discard_later, attach_first},

@@ -124,12 +124,14 @@ std::vector<Action> exchange_actions() {
        swap_extents_target, nullptr},
       {"swapext-temporary", "swap-extents", "XFS_IOC_SWAPEXT, fd", breaks, kAnyXfs, 0, kAnyXfs, kAnyXfs, kNeedsRoot | kNeedsDonor | kNoOverlay, Needs::nothing,
        swap_extents_temporary, nullptr},
-      {"move-ext", "move-extents", "EXT4_IOC_MOVE_EXT", breaks, kExt4, kExt4Dax, kAnyExt4, kExt4, kNeedsDonor | kNoOverlay, Needs::nothing, move_original,
-       nullptr},
-      {"move-ext-donor", "move-extents", "EXT4_IOC_MOVE_EXT, fd", breaks, kExt4, kExt4Dax, kAnyExt4, kExt4, kNeedsDonor | kNoOverlay, Needs::nothing,
+      {"move-ext", "move-extents", "EXT4_IOC_MOVE_EXT", breaks, kExt4, kExt4Dax, kAnyExt4, kExt4, kNeedsDonor | kNoOverlay | kUnheld, Needs::nothing,
+       move_original, nullptr},
+      {"move-ext-donor", "move-extents", "EXT4_IOC_MOVE_EXT, fd", breaks, kExt4, kExt4Dax, kAnyExt4, kExt4, kNeedsDonor | kNoOverlay | kUnheld, Needs::nothing,
        move_donor, nullptr},
-      {"swap-boot", "swap-boot", "EXT4_IOC_SWAP_BOOT", breaks, kAnyExt4, 0, kAnyExt4, kAnyExt4, kNeedsRoot | kNoOverlay, Needs::nothing, swap_boot, nullptr},
-      {"migrate", "migrate", "EXT4_IOC_MIGRATE", breaks, 0, kAnyExt4, kAnyExt4, 0, kNeedsRoot | kNoOverlay, Needs::block_map, migrate, without_extents},
+      {"swap-boot", "swap-boot", "EXT4_IOC_SWAP_BOOT", breaks, kAnyExt4, 0, kAnyExt4, kAnyExt4, kNeedsRoot | kNoOverlay | kNoCompat, Needs::nothing, swap_boot,
+       nullptr},
+      {"migrate", "migrate", "EXT4_IOC_MIGRATE", breaks, 0, kAnyExt4, kAnyExt4, 0, kNeedsRoot | kNoOverlay | kNoCompat, Needs::block_map, migrate,
+       without_extents},
   };
 }
 

@@ -43,8 +43,9 @@ Outcome share_first(Subject& s) {
 Outcome madvise_remove(const Subject& s) {
   const Open file(s, s.file, O_RDWR);
   if (!file.fd) return file.outcome();
-  void* mapping = mmap(nullptr, s.length, PROT_READ | PROT_WRITE, MAP_SHARED | (s.calls->compat() ? MAP_32BIT : 0), file.get(), static_cast<off_t>(s.offset));
-  // On hugetlbfs MAP_32BIT can find no aligned place.
+  // Where a 32-bit pointer reaches it; MAP_32BIT means nothing to hugetlbfs.
+  void* const hint = s.calls->compat() ? reinterpret_cast<void*>(0x20000000) : nullptr;
+  void* mapping = mmap(hint, s.length, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), static_cast<off_t>(s.offset));
   if (mapping == MAP_FAILED) return {errno, "mmap"};
   s.opened();
   return from_call(s.calls->madvise(mapping, s.length, MADV_REMOVE), "madvise");

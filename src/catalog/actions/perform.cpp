@@ -238,7 +238,7 @@ bool applies(Route route, const Action& action) {
       return action.is(kByRing);
     case Route::compat:
 #if defined(__x86_64__)
-      return !action.is(kOwnCalls);
+      return !action.is(kOwnCalls) && !action.is(kNoCompat);
 #else
       return false;
 #endif
