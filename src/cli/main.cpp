@@ -124,6 +124,7 @@ int run(std::vector<std::string> arguments) {
   add_hold(app, cli);
   add_why(app, cli);
   add_gate(app, cli);
+  add_sources(app, cli);
   add_probe(app, cli);
 
   const std::vector<std::string> words = plain_words(arguments);

@@ -122,7 +122,8 @@ Result<bool> Layout::pages_moved() {
   return false;
 }
 
-Result<std::string> Layout::changed() {
+Result<std::string> Layout::changed(int fd) {
+  fd_ = fd;
   struct stat status {};
   if (fstat(fd_, &status) != 0) return sys_error(errno, "fstat", "the scratch file");
   if (static_cast<std::uint64_t>(status.st_size) < offset_ + length_) return "the file is shorter";

@@ -17,12 +17,13 @@ namespace hf::qualify {
 
 class Layout {
  public:
-  /// @param fd open for reading and writing; must outlive the object
+  /// @param fd open for reading and writing
   /// @param hold_pages false: only blocks are compared, and no page is held
   static Result<Layout> take(int fd, const actions::Place& place, std::uint64_t offset, std::uint64_t length, bool hold_pages = true);
 
-  /// Writes into the range of the file that `fd` is. @return what is no more as it was: "", "the file is shorter", "other blocks", "other pages"
-  Result<std::string> changed();
+  /// Writes into the range, where pages are held. @param fd of the same file @return what is no more as it was: "", "the file is shorter", "other blocks",
+  /// "other pages"
+  Result<std::string> changed(int fd);
 
  private:
   struct Block {

@@ -31,8 +31,9 @@ struct Plan {
   bool leased;
 };
 
-/// Fewer units where each is a huge page.
-std::uint64_t units_of(const Place& place) { return place.where == actions::kHugetlbfs ? 4 : 16; }
+/// Fewer where each is a huge page. Twelve blocks are what an ext4 inode without extents names by itself (EXT4_NDIR_BLOCKS), and so the most that migrates
+/// back.
+std::uint64_t units_of(const Place& place) { return place.where == actions::kHugetlbfs ? 4 : 12; }
 
 bool chosen(const std::vector<std::string>& names, std::string_view name) { return names.empty() || std::ranges::find(names, name) != names.end(); }
 
@@ -172,7 +173,7 @@ class Probe {
     Subject subject = this->subject();
     actions::make_copy(pattern_, subject.file);
     if (action.is(actions::kNeedsDonor)) actions::make_copy(pattern_, subject.donor = scratch_.path() + "/files/donor");
-    HF_TRY_ASSIGN(const Fd fd, open_file(subject.file));
+    HF_TRY_ASSIGN(Fd fd, open_file(subject.file));
     subject.early = fd.get();
     // Under a lease nothing may be prepared that a lease would not be given for; but what must have begun before it has.
     if (action.prepare && (!trial.leased || action.is(actions::kBefore))) {
@@ -195,9 +196,11 @@ class Probe {
     } else if (report_.tripwire) {
       HF_TRY_ASSIGN(trace, Trace::start(connect_, fd.get()));
     }
+    if (action.is(actions::kNoWriter)) fd.reset();
     trial.attempt = actions::attempt(task);
     trial.verdict = actions::judge(trial.attempt.outcome);
-    HF_TRY_ASSIGN(trial.changed, layout.changed());
+    if (!fd) fd = Fd(open(subject.file.c_str(), O_RDONLY | O_CLOEXEC));
+    HF_TRY_ASSIGN(trial.changed, layout.changed(fd.get()));
     const bool refused = trial.attempt.reached && trial.verdict == actions::Verdict::refused;
     HF_TRY_ASSIGN(const auto events, watcher_.events(refused ? trial.attempt.pid : 0));
     for (const Json& event : events) note(trial, event);

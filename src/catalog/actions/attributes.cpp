@@ -71,7 +71,8 @@ std::vector<Action> attribute_actions() {
       {"fssetxattr", "attributes", "FS_IOC_FSSETXATTR", breaks, written, 0, kEverywhere, 0, kNeedsRoot, Needs::nothing, set_xattr_flags, nullptr},
       {"file-setattr", "attributes", "file_setattr(2)", breaks, written, 0, kEverywhere, 0, kNeedsRoot | kByPath, Needs::file_setattr, file_setattr, nullptr},
       {"setversion", "attributes", "FS_IOC_SETVERSION", breaks, 0, kAnyExt4, kAnyExt4, 0, kNeedsRoot | kNoOverlay, Needs::file_version, set_version, nullptr},
-      {"verity", "verity", "FS_IOC_ENABLE_VERITY", breaks, 0, kExt4, kEverywhere, 0, kNeedsRoot | kNoOverlay, Needs::verity, enable_verity, nullptr},
+      {"verity", "verity", "FS_IOC_ENABLE_VERITY", breaks, 0, kExt4, kEverywhere, 0, kNeedsRoot | kNoOverlay | kUnheld | kNoWriter, Needs::verity,
+       enable_verity, nullptr},
   };
 }
 

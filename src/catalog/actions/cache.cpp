@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <vector>
 
 #include "catalog/actions/action.hpp"
 
@@ -90,6 +91,17 @@ Outcome direct_read(const Subject& s) {
   const DirectWrite write(s);
   if (!write.ready()) return write.outcome();
   return from_libc(pread(write.file.get(), write.data.get(), s.unit, static_cast<off_t>(s.offset)), "pread, O_DIRECT");
+}
+
+/// Buffered, but the pages leave the cache when they are written back: RWF_DONTCACHE, from 6.14.
+Outcome uncached_write(const Subject& s) {
+  const Open file(s, s.file, O_RDWR);
+  if (!file.fd) return file.outcome();
+  std::vector<char> data(s.unit);
+  if (pread(file.get(), data.data(), data.size(), static_cast<off_t>(s.offset)) < 0) return {errno, "pread"};
+  const iovec part{data.data(), data.size()};
+  if (pwritev2(file.get(), &part, 1, static_cast<off_t>(s.offset), 0x80) < 0) return {errno, "pwritev2, RWF_DONTCACHE"};
+  return from_libc(fsync(file.get()), "fsync");
 }
 
 Outcome advise_away(const Subject& s) {
@@ -186,6 +198,7 @@ std::vector<Action> cache_actions() {
       control("pageout", "reclaim", "madvise(2) MADV_PAGEOUT", kWritable, own, Needs::nothing, advise<MADV_PAGEOUT>),
       control("move-pages", "migration", "move_pages(2)", kWritable, own, Needs::nothing, move_pages),
       control("compaction", "migration", "/proc/sys/vm/compact_memory", kEverywhere, own | kNeedsRoot | kInPlace, Needs::nothing, compact),
+      {"uncached-write", "reclaim", "pwritev2(2), RWF_DONTCACHE", Kind::control, 0, cached, kNowhere, kNowhere, own, Needs::nothing, uncached_write, nullptr},
       {"swapon", "swap", "swapon(2)", Kind::breaks, cached, 0, kNowhere, kNowhere, own | kNeedsRoot | kNoOverlay, Needs::nothing, swap_on, nullptr},
   };
 }

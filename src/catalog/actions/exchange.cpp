@@ -97,6 +97,16 @@ Outcome plain_call(const Subject& s, unsigned long command, const char* name) {
 Outcome swap_boot(const Subject& s) { return plain_call(s, uapi::kExt4SwapBoot, "ioctl EXT4_IOC_SWAP_BOOT"); }
 Outcome migrate(const Subject& s) { return plain_call(s, uapi::kExt4Migrate, "ioctl EXT4_IOC_MIGRATE"); }
 
+/// Builds the file's block map anew, from the reverse mappings.
+Outcome online_repair(const Subject& s) {
+  const Open file(s, s.file, O_RDWR);
+  if (!file.fd) return file.outcome();
+  uapi::xfs_scrub_metadata scrub{};
+  scrub.type = uapi::kXfsScrubDataFork;
+  scrub.flags = uapi::kXfsScrubRepair | uapi::kXfsScrubForceRebuild;
+  return from_call(s.calls->ioctl(file.get(), uapi::kXfsScrubMetadata, &scrub, sizeof scrub), "ioctl XFS_IOC_SCRUB_METADATA");
+}
+
 /// ext4 makes files without extents where its inode says so; then MIGRATE has something to do.
 Outcome without_extents(Subject& s) {
   const Open file(s, s.file, O_RDWR);
@@ -132,6 +142,9 @@ std::vector<Action> exchange_actions() {
        nullptr},
       {"migrate", "migrate", "EXT4_IOC_MIGRATE", breaks, 0, kAnyExt4, kAnyExt4, 0, kNeedsRoot | kNoOverlay | kNoCompat, Needs::block_map, migrate,
        without_extents},
+      // Only with CONFIG_XFS_ONLINE_REPAIR, and where mkfs made reverse mappings.
+      {"online-repair", "online-repair", "XFS_IOC_SCRUB_METADATA", Kind::control, 0, kAnyXfs, kNowhere, kNowhere, kNeedsRoot | kNoOverlay, Needs::nothing,
+       online_repair, nullptr},
   };
 }
 

@@ -229,7 +229,7 @@ bool applies(Route route, const Action& action) {
     case Route::root:
       return true;
     case Route::early:
-      return !action.is(kByPath) && !action.is(kInPlace);
+      return !action.is(kByPath) && !action.is(kInPlace) && !action.is(kNoWriter);
     case Route::reopen:
     case Route::mount_ns:
       return !action.is(kInPlace);

@@ -152,6 +152,20 @@ struct [[gnu::packed]] xfs_swapext_32 {
 static_assert(sizeof(xfs_bstat_32) == 108 && sizeof(xfs_swapext_32) == 164);
 inline constexpr unsigned long kXfsSwapExtents32 = _IOWR('X', 109, xfs_swapext_32);
 
+struct xfs_scrub_metadata {
+  __u32 type;
+  __u32 flags;
+  __u64 inode;  // 0: of the descriptor
+  __u32 generation;
+  __u32 pad;
+  __u64 reserved[5];
+};
+static_assert(sizeof(xfs_scrub_metadata) == 64);
+inline constexpr unsigned long kXfsScrubMetadata = _IOWR('X', 60, xfs_scrub_metadata);
+inline constexpr __u32 kXfsScrubDataFork = 12;          // XFS_SCRUB_TYPE_BMBTD
+inline constexpr __u32 kXfsScrubRepair = 1 << 0;        // XFS_SCRUB_IFLAG_REPAIR
+inline constexpr __u32 kXfsScrubForceRebuild = 1 << 8;  // XFS_SCRUB_IFLAG_FORCE_REBUILD
+
 struct xfs_geometry {
   __u32 blocksize;
   __u32 rest1[7];
