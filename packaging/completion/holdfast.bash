@@ -22,7 +22,7 @@ _holdfast() {
   esac
   local words
   case $verb in
-    '') words='status leases registrations watch hold why gate --socket --version --help' ;;
+    '') words='status leases registrations watch hold why escapes gate --socket --version --help' ;;
     status|leases|registrations) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;

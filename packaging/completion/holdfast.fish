@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations watch hold why gate
+set -l verbs status leases registrations watch hold why escapes gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'

@@ -329,7 +329,7 @@ constexpr std::array kBreakSources{
                 .verdict = Verdict::refused,
                 .functions = {"security_file_permission"},
                 .administrator = "none needed"},
-    BreakSource{.op = HF_OP_NONE,
+    BreakSource{.op = HF_OP_DIRECT_WRITE,
                 .id = "direct-write",
                 .source_class = BreakClass::invalidate,
                 .description = "writes past the page cache: the pages of its range are dropped, pinned or not",
@@ -344,7 +344,7 @@ constexpr std::array kBreakSources{
                 .functions = {"kiocb_invalidate_pages", "__iomap_dio_rw"},
                 .choke_points = {"invalidate_inode_pages2_range"},
                 .administrator = "use DAX, tmpfs or hugetlbfs for what is registered"},
-    BreakSource{.op = HF_OP_NONE,
+    BreakSource{.op = HF_OP_LOOP_ATTACH,
                 .id = "loop-attach",
                 .source_class = BreakClass::loop,
                 .description = "puts a loop device on the file, whose discards and direct I/O no hook sees",
@@ -682,7 +682,7 @@ constexpr std::array kBreakSources{
                 .verdict = Verdict::observed,
                 .reason = "the memory is gone; no hook can refuse it",
                 .functions = {"memory_failure"},
-                .choke_points = {"mf_dax_kill_procs", "generic_error_remove_folio", "shmem_error_remove_folio", "hugetlbfs_error_remove_folio"},
+                .choke_points = {"mf_dax_kill_procs", "generic_error_remove_folio"},
                 .administrator = "watch mcelog or rasdaemon"},
 };
 

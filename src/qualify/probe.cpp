@@ -196,7 +196,7 @@ class Probe {
     } else if (report_.tripwire) {
       HF_TRY_ASSIGN(trace, Trace::start(connect_, fd.get()));
     }
-    if (action.is(actions::kNoWriter)) fd.reset();
+    if (action.is(actions::kNoWriter) && !trial.leased) fd.reset();
     trial.attempt = actions::attempt(task);
     trial.verdict = actions::judge(trial.attempt.outcome);
     if (!fd) fd = Fd(open(subject.file.c_str(), O_RDONLY | O_CLOEXEC));
