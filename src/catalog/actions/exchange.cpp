@@ -104,7 +104,9 @@ Outcome online_repair(const Subject& s) {
   uapi::xfs_scrub_metadata scrub{};
   scrub.type = uapi::kXfsScrubDataFork;
   scrub.flags = uapi::kXfsScrubRepair | uapi::kXfsScrubForceRebuild;
-  return from_call(s.calls->ioctl(file.get(), uapi::kXfsScrubMetadata, &scrub, sizeof scrub), "ioctl XFS_IOC_SCRUB_METADATA");
+  const Outcome outcome = from_call(s.calls->ioctl(file.get(), uapi::kXfsScrubMetadata, &scrub, sizeof scrub), "ioctl XFS_IOC_SCRUB_METADATA");
+  // Without reverse mappings it is refused only after xchk_setup_inode_bmap() has dropped the file's pages.
+  return outcome.error == EOPNOTSUPP ? Outcome{0, "ioctl XFS_IOC_SCRUB_METADATA, refused after its preparations"} : outcome;
 }
 
 /// ext4 makes files without extents where its inode says so; then MIGRATE has something to do.
@@ -142,8 +144,8 @@ std::vector<Action> exchange_actions() {
        nullptr},
       {"migrate", "migrate", "EXT4_IOC_MIGRATE", breaks, 0, kAnyExt4, kAnyExt4, 0, kNeedsRoot | kNoOverlay | kNoCompat, Needs::block_map, migrate,
        without_extents},
-      // Only with CONFIG_XFS_ONLINE_REPAIR, and where mkfs made reverse mappings.
-      {"online-repair", "online-repair", "XFS_IOC_SCRUB_METADATA", Kind::control, 0, kAnyXfs, kNowhere, kNowhere, kNeedsRoot | kNoOverlay, Needs::nothing,
+      // Only with CONFIG_XFS_ONLINE_REPAIR.
+      {"online-repair", "online-repair", "XFS_IOC_SCRUB_METADATA", Kind::breaks, 0, kAnyXfs, kNowhere, kXfs, kNeedsRoot | kNoOverlay | kAlarms, Needs::nothing,
        online_repair, nullptr},
   };
 }
