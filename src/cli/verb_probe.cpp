@@ -97,6 +97,9 @@ void print(const ProbeReport& report) {
                   std::string(name(trial.route)).c_str(), std::string(description(trial.route)).c_str(), trial.leased ? "leased" : "without a lease",
                   printable(difference).c_str());
   }
+  if (report.known_open())
+    std::printf("%zu trials changed a leased layout, as the catalogue says that nothing can refuse; each is an escape: holdfast sources\n",
+                report.known_open());
   if (!report.tripwire) std::printf("This holdfastd has no tripwire to ask, so the choke points are not known.\n");
   std::printf("%zu trials in %.0f s: %s open sources, %s unnamed refusals, %s differences from the catalogue%s\n", report.trials.size(), report.seconds,
               terminal.paint(report.open() ? Colour::kRed : Colour::kGreen, std::to_string(report.open())).c_str(),

@@ -257,6 +257,11 @@ std::size_t ProbeReport::open() const {
       std::ranges::count_if(trials, [&](const Trial& trial) { return trial.leased && !trial.changed.empty() && (trial.action->refused & place.where); }));
 }
 
+std::size_t ProbeReport::known_open() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(trials, [&](const Trial& trial) { return trial.leased && !trial.changed.empty() && !(trial.action->refused & place.where); }));
+}
+
 Result<ProbeReport> run_probe(const ProbeOptions& options, const Connect& connect, const std::function<bool(const Progress&)>& progress) {
   // The guardian is forked before there is a connection that it would keep open.
   HF_TRY_ASSIGN(Scratch scratch, Scratch::make(options.directory));

@@ -50,8 +50,9 @@ struct ProbeReport {
   std::vector<Trial> trials;
 
   std::size_t differences() const;
-  std::size_t unnamed() const;  ///< refusals without a complete breaker
-  std::size_t open() const;     ///< trials that changed a leased layout though the catalogue says that the gate refuses them
+  std::size_t unnamed() const;     ///< refusals without a complete breaker
+  std::size_t known_open() const;  ///< trials that changed a leased layout, as the catalogue says: sources that no hook can refuse
+  std::size_t open() const;        ///< trials that changed a leased layout though the catalogue says that the gate refuses them
 };
 
 struct Progress {

@@ -62,7 +62,7 @@ std::vector<std::string> differences(const Trial& trial, const Place& place, boo
     check_refused(trial, wrong);
   } else if (can == Runs::no && ran) {
     wrong.push_back(fmt::format("ran, though the catalogue says that it cannot: {}", text(needs(trial.route, action))));
-  } else if (!ran) {
+  } else if (!ran && can != Runs::no) {
     wrong.push_back(fmt::format("should be allowed: {}", outcome_text(trial)));
   }
 
@@ -107,6 +107,7 @@ Json to_json(const ProbeReport& report) {
           {"differences", report.differences()},
           {"unnamed", report.unnamed()},
           {"open", report.open()},
+          {"known_open", report.known_open()},
           {"trials", std::move(trials)}};
 }
 

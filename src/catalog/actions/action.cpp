@@ -136,6 +136,8 @@ bool has(Needs needs, const Place& place) {
       return place.exchange && kernel_has("xfs_ioc_commit_range");
     case Needs::reflink:
       return place.reflink;
+    case Needs::backing_files:
+      return kernel_has("backing_file_splice_write");
     case Needs::loop:
       return access("/dev/loop-control", F_OK) == 0 && kernel_has("lo_ioctl");
   }
@@ -166,6 +168,8 @@ std::string_view text(Needs needs) {
       return "wants an ext4 that takes files without extents";
     case Needs::file_version:
       return "wants an ext4 made without metadata_csum";
+    case Needs::backing_files:
+      return "this kernel's overlayfs writes what is spliced by way of the lower file's hooks";
     case Needs::loop:
       return "the loop module is not loaded";
   }

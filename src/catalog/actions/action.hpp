@@ -61,16 +61,17 @@ enum class Kind : std::uint8_t { breaks, control };
 enum ActionFlags : unsigned {
   kNeedsRoot = 1 << 0,
   kNeedsDonor = 1 << 1,
-  kByPath = 1 << 2,     ///< opens nothing before it acts: a descriptor from before the lease is no other way
-  kByRing = 1 << 3,     ///< io_uring has a request for it
-  kOwnCalls = 1 << 4,   ///< issues calls of its own, always native ones
-  kInPlace = 1 << 5,    ///< works on the file's name or its folder: not by another path
-  kBefore = 1 << 6,     ///< what it does must have begun before the lease: prepare() does that
-  kNoOverlay = 1 << 7,  ///< overlayfs does not pass it on
-  kNoCompat = 1 << 8,   ///< the filesystem does not know it from a 32-bit program
-  kUnheld = 1 << 9,     ///< the kernel itself refuses it while someone holds the file's pages: no page is held to see what it does
-  kNoWriter = 1 << 10,  ///< the kernel itself refuses it while someone has the file open for writing
-  kAlarms = 1 << 11,    ///< goes through a choke point also where it changes nothing: an escape is reported then
+  kByPath = 1 << 2,        ///< opens nothing before it acts: a descriptor from before the lease is no other way
+  kByRing = 1 << 3,        ///< io_uring has a request for it
+  kOwnCalls = 1 << 4,      ///< issues calls of its own, always native ones
+  kInPlace = 1 << 5,       ///< works on the file's name or its folder: not by another path
+  kBefore = 1 << 6,        ///< what it does must have begun before the lease: prepare() does that
+  kNoOverlay = 1 << 7,     ///< overlayfs does not pass it on
+  kNoCompat = 1 << 8,      ///< the filesystem does not know it from a 32-bit program
+  kUnheld = 1 << 9,        ///< the kernel itself refuses it while someone holds the file's pages: no page is held to see what it does
+  kNoWriter = 1 << 10,     ///< the kernel itself refuses it while someone has the file open for writing
+  kAlarms = 1 << 11,       ///< goes through a choke point also where it changes nothing: an escape is reported then
+  kOnlyOverlay = 1 << 12,  ///< the same by other routes is another source
 };
 
 /// What a kernel or filesystem must have for an action, beyond its kind; asked of the kernel, never of its version.

@@ -223,6 +223,7 @@ std::string_view description(Route route) {
 bool applies(Route route, const Action& action) {
   // What must stay legal is tried once, and by the holder.
   if (action.kind == Kind::control) return route == (action.is(kNeedsRoot) ? Route::root : Route::user) || route == Route::holder;
+  if (action.is(kOnlyOverlay)) return route == Route::overlay;
   switch (route) {
     case Route::user:
       return !action.is(kNeedsRoot);
