@@ -87,6 +87,7 @@ enum class Needs : std::uint8_t {
   block_map,       ///< ext4: a file without extents
   file_version,    ///< ext4 made without metadata_csum
   loop,            ///< /dev/loop-control
+  backing_files,   ///< overlayfs with fs/backing-file.c, from 6.8
 };
 
 struct Action {
