@@ -28,6 +28,7 @@ _holdfast() {
     status|leases|registrations) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;
+    escapes) words='--json --help' ;;
     why) words='--json --help' ;;
     sources) words='--kernel-check --json --help' ;;
     probe) words='--soak --seed --route --source --leased-only --keep --json --help' ;;

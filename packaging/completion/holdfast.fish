@@ -9,6 +9,7 @@ complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a leases -d 'L
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a registrations -d 'List what RDMA adapters have registered'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a watch -d 'Follow events as they happen'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a hold -d 'Hold the layout of a file'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a escapes -d 'List breaks of leased bytes that nothing refused'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a why -d 'Say what is leased of a file, and by whom'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a sources -d 'List the break sources, and what happens to each'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a probe -d 'Try them all on scratch files, and compare'

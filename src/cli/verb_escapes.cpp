@@ -35,8 +35,7 @@ void add_escapes(CLI::App& app, Cli& cli) {
   verb->footer(
       "An escape is a layout that changed under a lease all the same: by a route that the gate does not see, or by hardware.\n"
       "Each is shown with who did it, the kernel's call stack and the program's. They are kept across restarts.\n\n"
-      "Examples:\n  holdfast escapes\n  holdfast escapes --json | jq '.escapes[].breaker.stack'\n\n"
-      "Exit status: 0 there is none, 1 there is one.");
+      "Examples:\n  holdfast escapes\n  holdfast escapes --json | jq '.escapes[].breaker.stack'");
   verb->callback([&cli] {
     cli.run = [&cli]() -> int {
       const auto answer = ask(cli, {{"query", "escapes"}});
@@ -45,7 +44,7 @@ void add_escapes(CLI::App& app, Cli& cli) {
         std::printf("%s\n", dump(*answer, 2).c_str());
       else
         print(*answer);
-      return member(*answer, "escapes").empty() ? kOk : kFailed;
+      return kOk;
     };
   });
 }

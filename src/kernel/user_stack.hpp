@@ -19,7 +19,8 @@ class UserStacks {
   explicit UserStacks(ProcessTable processes = ProcessTable()) : processes_(std::move(processes)) {}
 
   /// @param executable path of the process's own program; "" where it is not known
-  /// @return a line for each frame, the innermost first: "function+0x12 (/path/of/file)"; where no file with that build id is found, "0x1234 (build id ...)"
+  /// @return a line for each frame, the innermost first: "function+0x12 (/path/of/file)"; where no file with that build id is found, "0x1234 (build id ...)";
+  /// "0x1234 (/path)" where it is not root's own, since what users can write is not parsed (addr2line(1) tells the function)
   std::vector<std::string> describe(std::span<const hf_user_frame> frames, pid_t pid, bool alive, const std::string& executable);
 
  private:

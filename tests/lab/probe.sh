@@ -89,5 +89,15 @@ mkdir /mnt/hf/.holdfast-probe-abcdef
 check "a probe" holdfast probe /mnt/hf "${one[@]}"
 check "removes what a killed one left whose guardian was killed too" nothing_left
 check "a filesystem that the catalogue does not know is told" fails 5 'does not know' holdfast probe /root
+
+section "a gate with a hole"
+# Last, for it stays: what the probe is for.
+rm /sys/fs/bpf/holdfast/links/hf_file_permission
+holes() { # the exit status, and what is said
+  local status=0
+  holdfast probe /mnt/hf "${one[@]}" --json >"$program_dir/holes" || status=$?
+  [ $status = 1 ] && jq -e '.open > 0 and .differences > 0 and ([.trials[] | select(.differences != []) | .escape] | all)' "$program_dir/holes"
+}
+check "is found, and each break is an escape" holes
 umount /mnt/hf
 conclude
