@@ -29,12 +29,12 @@ class ProgressBar {
   ProgressBar() : terminal_(Terminal::of(stderr)), shown_(isatty(STDERR_FILENO)) {}
   void show(const qualify::Progress& progress) {
     if (!shown_) return;
-    constexpr std::size_t kWidth = 30;
+    constexpr std::size_t kWidth = 20;
     const Trial& trial = *progress.last;
     const std::string what = fmt::format("{} by {}{}", trial.action->name, name(trial.route), trial.leased ? ", leased" : "");
     const std::size_t filled = progress.total ? kWidth * progress.done / progress.total : kWidth;
     const std::string count = progress.total ? fmt::format("{}/{}", progress.done, progress.total) : fmt::format("{} and on", progress.done);
-    std::fprintf(stderr, "\r\x1b[K[%s%s] %s  %.40s", std::string(filled, '#').c_str(), std::string(kWidth - filled, '.').c_str(), count.c_str(), what.c_str());
+    std::fprintf(stderr, "\r\x1b[K[%s%s] %s  %.36s", std::string(filled, '#').c_str(), std::string(kWidth - filled, '.').c_str(), count.c_str(), what.c_str());
     std::fflush(stderr);
   }
   void clear() const {
@@ -137,7 +137,7 @@ void add_probe(CLI::App& app, Cli& cli) {
   auto options = std::make_shared<qualify::ProbeOptions>();
   options->seed = std::random_device{}();
   CLI::App* verb = app.add_subcommand("probe", "Try every break source on scratch files in DIR, and compare with the catalogue");
-  verb->add_option("DIR", options->directory, "A folder on the mount to be probed")->required()->check(CLI::ExistingDirectory)->type_name("");
+  verb->add_option("DIR", options->directory, "A folder on the mount to be probed")->required()->type_name("");
   verb->add_option("--soak", options->soak_s, "Then go on in random order, until so many seconds are over")->type_name("SECONDS");
   verb->add_option("--seed", options->seed, "Of the soak's order, to repeat one")->type_name("N");
   verb->add_option("--route", options->routes, "Only by these routes")->type_name("ROUTE")->delimiter(',');

@@ -104,11 +104,13 @@ void print_all(const KernelView& kernel) {
   std::printf("%s\nBreaks files on: D FS-DAX, S tmpfs and memfd, H hugetlbfs, P page cache.\n", table.text(terminal).c_str());
   const auto state = gate_state();
   const bool armed = state && state->armed;
-  std::printf("%s\nLinux %s: %zu sources are refused on leased bytes, %zu are open: no hook can refuse them, but an escape is reported.\n",
-              !state  ? "Whether the gate is armed, root can see."
-              : armed ? "The gate is armed."
-                      : terminal.paint(Colour::kYellow, "The gate is not armed: nothing is refused now.").c_str(),
-              kernel.release().c_str(), refused, open);
+  std::printf(
+      "%s\nLinux %s: %zu sources are refused on leased bytes, %zu are open: no hook can refuse them.\nNext: holdfast sources SOURCE says all that is known of "
+      "one; holdfast probe DIR proves it\n",
+      !state  ? "Whether the gate is armed, root can see."
+      : armed ? "The gate is armed."
+              : terminal.paint(Colour::kYellow, "The gate is not armed: nothing is refused now.").c_str(),
+      kernel.release().c_str(), refused, open);
 }
 
 int sources(const Cli& cli, const SourcesOptions& options) {

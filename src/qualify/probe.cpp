@@ -262,7 +262,25 @@ std::size_t ProbeReport::known_open() const {
       std::ranges::count_if(trials, [&](const Trial& trial) { return trial.leased && !trial.changed.empty() && !(trial.action->refused & place.where); }));
 }
 
+namespace {
+
+Status check_options(const ProbeOptions& options) {
+  struct stat status {};
+  if (stat(options.directory.c_str(), &status) != 0) return sys_error(errno, "cannot look at", options.directory);
+  if (!S_ISDIR(status.st_mode)) return fail(ENOTDIR, options.directory + " is no folder", "Next: name a folder on the mount to be probed");
+  for (const std::string& wanted : options.routes)
+    if (std::ranges::none_of(actions::routes(), [&](Route route) { return name(route) == wanted; }))
+      return fail(EINVAL, fmt::format("there is no route \"{}\"", wanted), "Next: holdfast probe --help lists them");
+  for (const std::string& wanted : options.sources)
+    if (std::ranges::none_of(actions::actions(), [&](const Action& action) { return action.source == wanted; }))
+      return fail(EINVAL, fmt::format("the catalogue has nothing to try for a source \"{}\"", wanted), "Next: holdfast sources lists them");
+  return {};
+}
+
+}  // namespace
+
 Result<ProbeReport> run_probe(const ProbeOptions& options, const Connect& connect, const std::function<bool(const Progress&)>& progress) {
+  HF_TRY(check_options(options));
   // The guardian is forked before there is a connection that it would keep open.
   HF_TRY_ASSIGN(Scratch scratch, Scratch::make(options.directory));
   if (options.keep) scratch.keep();

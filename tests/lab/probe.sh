@@ -88,6 +88,9 @@ check "--soak goes on, and says its seed" soaked
 mkdir /mnt/hf/.holdfast-probe-abcdef
 check "a probe" holdfast probe /mnt/hf "${one[@]}"
 check "removes what a killed one left whose guardian was killed too" nothing_left
+check "a route that there is not is told" fails 2 'no route' holdfast probe /mnt/hf --route rout
+check "a source that there is not is told" fails 2 'source "punsh"' holdfast probe /mnt/hf --source punsh
+check "a folder that there is not is told" fails 1 'cannot look at' holdfast probe /mnt/none
 check "a filesystem that the catalogue does not know is told" fails 5 'does not know' holdfast probe /root
 
 section "a gate with a hole"
