@@ -114,5 +114,3 @@ break_all() {
     return 1
   }
 }
-# The operations that came out as "cannot run", one line.
-could_not_run() { jq -r 'select(.verdict == "cannot run") | .op' "$program_dir/attempts" | sort | tr '\n' ' '; }
