@@ -48,7 +48,7 @@ std::string_view route_text(const Operation& operation) {
 std::vector<Operation> operations() {
   std::vector<Operation> all;
   for (const Action& action : actions()) {
-    if (action.is(kBefore)) continue;  // there is no "before" here
+    if (action.kind == Kind::breaks && action.refused == kNowhere) continue;  // what nothing refuses is the probe's
     all.push_back({&action, action.is(kNeedsRoot) ? Route::root : Route::user, std::string(action.name)});
     if (!action.is(kByRing)) continue;
     all.push_back({&action, Route::ring, fmt::format("uring-{}", action.name)});
