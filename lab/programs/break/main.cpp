@@ -85,9 +85,7 @@ int list(bool as_json) {
     for (unsigned bit = 1; bit < kEverywhere; bit <<= 1)
       if (action->runs & bit) runs.emplace_back(hf::actions::name(static_cast<Where>(bit)));
     if (as_json) {
-      fmt::print(
-          "{}\n",
-          json{{"op", name}, {"source", action->source}, {"class", kind}, {"route", route_text({action, route, name})}, {"runs", runs}}.dump());
+      fmt::print("{}\n", json{{"op", name}, {"source", action->source}, {"class", kind}, {"route", route_text({action, route, name})}, {"runs", runs}}.dump());
     } else {
       fmt::print("{:<26} {:<8} {:<14} {}\n", name, kind, action->source, action->call);
     }
