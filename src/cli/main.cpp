@@ -123,6 +123,7 @@ int run(std::vector<std::string> arguments) {
   add_watch(app, cli);
   add_hold(app, cli);
   add_why(app, cli);
+  add_devices(app, cli);
   add_gate(app, cli);
 
   const std::vector<std::string> words = plain_words(arguments);
