@@ -113,8 +113,10 @@ void print_adapter(const Terminal& terminal, const Found& found) {
   Facts facts;
   facts.add("adapter", fmt::format("{}{}, {}, {}{}", adapter.name, adapter.driver.empty() ? "" : " (" + adapter.driver + ")", adapter.transport, adapter.link,
                                    adapter.network_device.empty() ? "" : " on " + adapter.network_device));
-  facts.add("limits", fmt::format("{} regions of at most {}, {} queue pairs, {} windows", adapter.limits.regions, size_text(adapter.limits.region_bytes),
-                                  adapter.limits.queue_pairs, adapter.limits.windows));
+  const bool unlimited = adapter.limits.region_bytes == UINT64_MAX;
+  facts.add("limits", fmt::format("{} regions of {}, {} queue pairs, {} windows", adapter.limits.regions,
+                                  unlimited ? "any size" : "at most " + size_text(adapter.limits.region_bytes), adapter.limits.queue_pairs,
+                                  adapter.limits.windows));
   facts.add("plain", by_transport(found.trials, "plain"));
   const bool odp = rdma::works(found.trials, "odp.register");
   facts.add("ODP", odp ? by_transport(found.trials, "odp") + (rdma::works(found.trials, "odp.implicit") ? "; implicit regions" : "") : "no");
@@ -123,6 +125,11 @@ void print_adapter(const Terminal& terminal, const Found& found) {
     facts.add(trial.id, trial_text(terminal, trial));
   }
   std::printf("%s\n", facts.text(terminal).c_str());
+  // What the adapter claims and does not do is worth a line.
+  for (const auto& claim : adapter.odp_claims) {
+    for (const auto* trial : rdma::trials_of(found.trials, "odp." + claim))
+      if (trial->verdict == rdma::Verdict::fails) std::printf("  The adapter claims ODP for %s, but: %s\n\n", claim.c_str(), trial->detail.c_str());
+  }
   for (const auto* trial : rdma::trials_of(found.trials, "plain"))
     if (trial->verdict == rdma::Verdict::untried) {
       std::printf("  Operations were not tried: %s\n\n", trial->detail.c_str());
