@@ -22,8 +22,8 @@ _holdfast() {
   esac
   local words
   case $verb in
-    '') words='status leases registrations watch hold why gate --socket --version --help' ;;
-    status|leases|registrations) words='--json --help' ;;
+    '') words='status leases registrations devices watch hold why gate --socket --version --help' ;;
+    status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;
     why) words='--json --help' ;;

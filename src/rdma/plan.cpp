@@ -50,6 +50,10 @@ Error refusal(const PlanQuestion& question, const Attempts& attempts, std::strin
     return {attempts.plain == EFAULT ? EOPNOTSUPP : error,
             text("it is in the page cache, where this kernel does not let a writable page be pinned for long, and the adapter has no ODP"),
             "Next: register it for reading only, use an adapter with ODP, or keep the file on tmpfs, hugetlbfs or FS-DAX"};
+  // Before 6.2 ib_umem_get() pins with FOLL_FORCE | FOLL_WRITE whatever the access, which a read-only shared mapping does not bear.
+  if (error == EFAULT && !question.writable)
+    return {EFAULT, text("this kernel pins memory for reading as if for writing, and it is mapped for reading only (or not at all)"),
+            "Next: map it with PROT_READ | PROT_WRITE, and register it for reading all the same"};
   if (error == EFAULT)
     return {EFAULT, text("not all of it is mapped, or not with the access that is asked for"),
             "Next: map it with PROT_WRITE, MAP_SHARED for writing; see that the file is as long as the mapping"};

@@ -70,12 +70,11 @@ no_more
 
 section "fio, its buffers in a shared file mapping"
 fio_file=/mnt/tmp/fio
-start server ip netns exec hfa fio --name=server --ioengine=rdma --bindname=192.0.2.1 --port=9500 --rw=read --bs=64k --size=1g --iodepth=4 --mem=mmapshared:$fio_file
-for try in {1..20}; do
-  start client nice -n 19 ip netns exec hfb fio --name=client --ioengine=rdma --hostname=192.0.2.1 --port=9500 --verb=write --rw=write --bs=64k --size=1g --iodepth=4
-  if hear watcher '"event":"registration".*"comm":"fio".*"files":\[\{' 2>/dev/null; then break; fi
-  stop client
-done
+make_file $fio_file 8 # fio gives it no size
+start server ip netns exec hfa fio --name=server --ioengine=rdma --port=9500 --rw=read --bs=64k --size=1g --iodepth=4 --mem=mmapshared:$fio_file
+hear server 'waiting for connection'
+start client nice -n 19 ip netns exec hfb fio --name=client --ioengine=rdma --hostname=192.0.2.1 --port=9500 --verb=write --rw=write --bs=64k --size=1g --iodepth=4
+registered fio
 check "listed whole" listed fio "$complete"
 check "protected, with its file" listed fio ".state == \"protected\" and .files[0].path == \"$fio_file\""
 check "truncate is refused" refused truncate -s 0 $fio_file
