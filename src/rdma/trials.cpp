@@ -240,6 +240,7 @@ Trial try_dmabuf(const Bench& bench) {
 void try_durability(const Bench& bench, std::vector<Trial>& trials) {
   for (const auto& [id, flag] : {std::pair{"flush.global", kAccessFlushGlobal}, std::pair{"flush.persistent", kAccessFlushPersistent}}) {
     auto trial = registration(id, bench, kAll | flag);
+    if (trial.verdict == Verdict::fails && flag == kAccessFlushPersistent) trial.detail += " on memory that is not persistent";
     if (trial.verdict == Verdict::works) trial.detail = "the kernel registers memory for it; IBV_WR_FLUSH itself was not tried";
     trials.push_back(std::move(trial));
   }
