@@ -25,12 +25,12 @@ measure() { # BYTES COUNT
 for round in 1 2 3 4 5 6 7; do
   declare -A off=() on=()
   for what in $([ $((round % 2)) = 0 ] && echo "off on" || echo "on off"); do
-    [ $what = off ] || holdfast_on
+    [ "$what" = off ] || holdfast_on
     for size in "4096 5000" "65536 1000"; do
       read -r bytes count <<<"$size"
-      if [ $what = on ]; then on[$bytes]=$(measure "$bytes" "$count"); else off[$bytes]=$(measure "$bytes" "$count"); fi
+      if [ "$what" = on ]; then on[$bytes]=$(measure "$bytes" "$count"); else off[$bytes]=$(measure "$bytes" "$count"); fi
     done
-    [ $what = off ] || holdfast_off
+    [ "$what" = off ] || holdfast_off
   done
   for bytes in 4096 65536; do pair "write $bytes bytes" us "${off[$bytes]}" "${on[$bytes]}"; done
 done

@@ -14,12 +14,12 @@ for round in 1 2 3 4 5; do
   declare -A off=() on=()
   # Which comes first alternates, so that a drift of the machine does not count for one of them.
   for what in $([ $((round % 2)) = 0 ] && echo "off on" || echo "on off"); do
-    [ $what = off ] || holdfast_on
+    [ "$what" = off ] || holdfast_on
     for size in "1 100" "64 20" "1024 3"; do
       read -r mib count <<<"$size"
-      if [ $what = on ]; then on[$mib]=$(measure "$mib" "$count"); else off[$mib]=$(measure "$mib" "$count"); fi
+      if [ "$what" = on ]; then on[$mib]=$(measure "$mib" "$count"); else off[$mib]=$(measure "$mib" "$count"); fi
     done
-    [ $what = off ] || holdfast_off
+    [ "$what" = off ] || holdfast_off
   done
   for mib in 1 64 1024; do
     pair "reg $mib MiB" us "${off[$mib]% *}" "${on[$mib]% *}"

@@ -22,10 +22,11 @@ _holdfast() {
   esac
   local words
   case $verb in
-    '') words='status leases registrations devices watch hold why gate --socket --version --help' ;;
+    '') words='status leases registrations devices watch hold why escapes gate --socket --version --help' ;;
     status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;
+    escapes) words='--json --help' ;;
     why) words='--json --help' ;;
     gate)
       case $sub in

@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations devices watch hold why gate
+set -l verbs status leases registrations devices watch hold why escapes gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'
@@ -10,6 +10,7 @@ complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a registration
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a devices -d 'Try what each RDMA adapter can do'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a watch -d 'Follow events as they happen'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a hold -d 'Hold the layout of a file'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a escapes -d 'List breaks of leased bytes that nothing refused'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a why -d 'Say what is leased of a file, and by whom'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a gate -d 'Look at the gate in the kernel, or end it'
 complete -c holdfast -n "__fish_seen_subcommand_from $verbs" -l json -d 'Print JSON'

@@ -37,6 +37,7 @@ void add_watch(CLI::App& app, Cli& cli);
 void add_hold(CLI::App& app, Cli& cli);
 void add_why(CLI::App& app, Cli& cli);
 void add_devices(CLI::App& app, Cli& cli);
+void add_escapes(CLI::App& app, Cli& cli);
 void add_gate(CLI::App& app, Cli& cli);
 
 /// Adds --json to a verb.

@@ -235,6 +235,9 @@ void Session::on_event(const Frame& frame) {
     case HF_EVENT_DENIAL:
       event.kind = HF_LEASE_EVENT_DENIED;
       break;
+    case HF_EVENT_ESCAPE:
+      event.kind = HF_LEASE_EVENT_ESCAPED;
+      break;
     case HF_EVENT_RELEASED:
       if (found == leases_.end() || found->second->releasing || found->second->lost) return;
       found->second->lost = true;

@@ -13,12 +13,14 @@
 #include <vector>
 
 #include "daemon/denial_log.hpp"
+#include "daemon/escape_log.hpp"
 #include "daemon/gate_like.hpp"
 #include "daemon/grants.hpp"
 #include "daemon/survey.hpp"
 #include "kernel/identity.hpp"
 #include "kernel/paths.hpp"
 #include "kernel/process.hpp"
+#include "kernel/user_stack.hpp"
 #include "lease/table.hpp"
 #include "rdma/resources.hpp"
 
@@ -35,6 +37,8 @@ class LeaseOwner {
  public:
   virtual ~LeaseOwner() = default;
   virtual void lease_denied(LeaseId lease, const Denial& denial) = 0;
+  /// The layout of leased bytes has changed.
+  virtual void lease_escaped(LeaseId lease, const Escape& escape) = 0;
   /// The lease is no more, and its owner did not ask for that.
   virtual void lease_ended(LeaseId lease) = 0;
 };
@@ -45,6 +49,7 @@ struct Hooks {
   std::function<bool()> watched;                         ///< is there anyone to announce to?
   std::function<void(const Announcement&)> announce;
   std::function<void(const Denial&)> tell_denial;      ///< to the operator
+  std::function<void(const Escape&)> tell_escape;      ///< to the operator, so that it can't be overlooked
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
   std::function<void(const Error&)> report;            ///< an operator should know
 };
@@ -57,12 +62,16 @@ class Core {
   GateLike& gate() const { return gate_; }
   const LeaseTable& table() const { return table_; }
   const DenialLog& denials() const { return denials_; }
+  EscapeLog& escapes() { return escapes_; }
+  /// Breaks that were under way when the leases that they touch began: those registrations count as raced, and it is no escape.
+  std::uint64_t raced_breaks() const { return raced_breaks_; }
   const ProcessTable& processes() const { return processes_; }
   IdentityReader& identity() { return identity_; }
   const std::vector<std::string>& warnings(LeaseId lease) const;
 
   /// Events of the gate.
   void denied(const hf_denial& event);
+  void escaped(const hf_escape& event);
   void lifecycle(const hf_lifecycle_event& event);
   /// Reads the kernel's maps anew: after lost events. Idempotent.
   Status resync();
@@ -82,6 +91,8 @@ class Core {
                               std::uint32_t page_shift, LeaseOwner* owner);
   Status reclaim(LeaseId lease, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner);
   Status release(LeaseId lease, const LeaseOwner* owner);
+  /// Tells of every break of the file from now on, until the owner is gone.
+  Status trace(const hf_file_key& file, const std::string& path, const LeaseOwner* owner);
   /// Ends a lease that is being made and was never handed out.
   void withdraw(LeaseId lease) { (void)end(lease); }
   /// The connection is gone: so are its leases.
@@ -109,15 +120,26 @@ class Core {
   void take_region(const rdma::ExistingRegion& region, const Mapping* where, const std::vector<Mapping>& candidates);
 
   using RegionKey = std::pair<std::string, std::uint32_t>;  ///< a device's name and the region's number there
+  bool was_raced(const hf_escape& event, const Denial& what) const;
+  void end_traces(const LeaseOwner* owner);
 
   GateLike& gate_;
   Grants grants_;
   Hooks hooks_;
   ProcessTable processes_;
   IdentityReader identity_;
+  UserStacks user_stacks_;
   MountTable mounts_;
   LeaseTable table_;
   DenialLog denials_;
+  EscapeLog escapes_;
+  std::uint64_t raced_breaks_ = 0;
+  struct Trace {
+    hf_file_key file;
+    std::string path;
+    const LeaseOwner* owner;
+  };
+  std::vector<Trace> traces_;
   std::unordered_map<LeaseId, LeaseOwner*> owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
   std::unordered_map<LeaseId, RegionKey> existing_;  ///< of registrations from before the gate
@@ -126,6 +148,7 @@ class Core {
   bool sweep_due_ = false;
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;
+  std::uint64_t escapes_lost_ = 0;
 };
 
 }  // namespace hf

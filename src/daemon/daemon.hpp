@@ -29,6 +29,7 @@ class Daemon {
   struct Options {
     std::string socket;
     std::string state_file;
+    std::string escapes_file;  ///< "": they are told, not kept
     std::string version;
   };
 
@@ -55,6 +56,7 @@ class Daemon {
   void drop_idle_watches();
   void announce(const Announcement& announcement);
   Hooks hooks();
+  void read_gate();
   void next_survey();
   void read_symbols();
   void refresh_symbols();
@@ -75,6 +77,7 @@ class Daemon {
   std::string modules_;  ///< /proc/modules as it was when the symbols were read
   bool symbols_reading_ = false;
   LineLimit line_limit_;
+  LineLimit escape_limit_;  ///< apart: nobody's refusals use up the lines of an escape
 };
 
 }  // namespace hf

@@ -37,7 +37,7 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int serve(const std::string& socket) {
+int serve(const std::string& socket, const std::string& state_directory) {
   if (::geteuid() != 0)
     return complain({EPERM, "holdfastd needs root to load the gate", "Start it by systemd (systemctl start holdfastd), or with sudo."}, kFailed);
   if (const auto usable = probe_kernel_support().usable(); !usable) return complain(usable.error(), kUnsupported);
@@ -50,7 +50,8 @@ int serve(const std::string& socket) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   PinnedGate pinned(std::move(*gate));
-  Daemon daemon(pinned, std::move(*listener), {.socket = socket, .state_file = socket + ".grants", .version = HOLDFAST_VERSION});
+  Daemon daemon(pinned, std::move(*listener),
+                {.socket = socket, .state_file = socket + ".grants", .escapes_file = state_directory + "/escapes.jsonl", .version = HOLDFAST_VERSION});
   if (const auto started = daemon.start(); !started) return complain(started.error(), kFailed);
   if (const auto ran = daemon.run(); !ran) return complain(ran.error(), kFailed);
   return kStopped;
@@ -63,6 +64,8 @@ int main(int argc, char** argv) {
   CLI::App app("holdfastd keeps RDMA-registered files where they are: arms the gate in the kernel and serves `holdfast` and libholdfast.", "holdfastd");
   std::string socket = HF_SOCKET_DEFAULT;
   app.add_option("--socket", socket, "path of the Unix socket to serve")->capture_default_str()->type_name("PATH");
+  std::string state_directory = "/var/lib/holdfast";
+  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes")->capture_default_str()->type_name("PATH");
   bool foreground = true;
   app.add_flag("--foreground", foreground, "stay in the foreground (always so; for service files)");
   app.set_version_flag("--version", "holdfastd " HOLDFAST_VERSION);
@@ -76,5 +79,5 @@ int main(int argc, char** argv) {
     app.exit(error);
     return asked ? 0 : 2;
   }
-  return hf::serve(socket);
+  return hf::serve(socket, state_directory);
 }

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <vector>
@@ -31,7 +32,7 @@ class FakeGate final : public GateLike {
 
   bool took_over() const override { return !standing.empty(); }
   Result<hf_meta> meta() const override { return counters; }
-  void learn_device_names() override {}
+  void learn_offsets() override {}
 
   Result<hf_facts> facts(int fd) const override {
     struct stat status {};
@@ -84,6 +85,18 @@ class FakeGate final : public GateLike {
   }
 
   Result<int> sweep() override { return 1; }
+  std::vector<hf_file_key> traced;
+  Status trace_begin(const hf_file_key& file) override {
+    traced.push_back(file);
+    return {};
+  }
+  Status trace_end(const hf_file_key& file) override {
+    const auto found = std::find(traced.begin(), traced.end(), file);
+    if (found == traced.end()) return fail(ENOENT, "not traced");
+    traced.erase(found);
+    return {};
+  }
+  Result<std::uint64_t> tripwire_missed() const override { return 0; }
 
   Result<std::vector<KernelLease>> leases() const override {
     std::vector<KernelLease> all;
@@ -128,6 +141,7 @@ struct Heard {
   std::vector<Announcement> announcements;
   std::vector<Error> errors;
   int told_denials = 0;
+  std::vector<Escape> told_escapes;
   std::vector<LeaseId> told_unprotected;
 
   Hooks hooks() {
@@ -136,6 +150,7 @@ struct Heard {
             .watched = [] { return true; },
             .announce = [this](const Announcement& announcement) { announcements.push_back(announcement); },
             .tell_denial = [this](const Denial&) { told_denials++; },
+            .tell_escape = [this](const Escape& escape) { told_escapes.push_back(escape); },
             .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
             .report = [this](const Error& error) { errors.push_back(error); }};
   }
