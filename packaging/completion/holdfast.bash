@@ -11,23 +11,27 @@ _holdfast() {
       return
     fi
     case $word in
-      --socket|--range|--label) ((i++)) ;;
+      --socket|--range|--label|--soak|--seed|--route|--source) ((i++)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=$word; elif [[ -z $sub ]]; then sub=$word; fi ;;
     esac
   done
   case $prev in
     --socket) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    --range|--label) return ;;
+    --range|--label|--soak|--seed) return ;;
+    --route) mapfile -t COMPREPLY < <(compgen -W 'user root early reopen io_uring io_uring-worker compat mount-ns user-ns overlay holder' -- "$cur"); return ;;
+    --source) mapfile -t COMPREPLY < <(compgen -W "$(holdfast sources --json 2>/dev/null | sed -n 's/^ *"id": "\(.*\)",/\1/p')" -- "$cur"); return ;;
   esac
   local words
   case $verb in
-    '') words='status leases registrations devices watch hold why escapes gate --socket --version --help' ;;
+    '') words='status leases registrations devices watch hold why escapes sources probe gate --socket --version --help' ;;
     status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;
     escapes) words='--json --help' ;;
     why) words='--json --help' ;;
+    sources) words='--kernel-check --json --help' ;;
+    probe) words='--soak --seed --route --source --leased-only --keep --json --help' ;;
     gate)
       case $sub in
         '') words='status detach --help' ;;
@@ -35,7 +39,7 @@ _holdfast() {
         detach) words='--yes --json --help' ;;
       esac ;;
   esac
-  if [[ $verb = hold || $verb = why ]] && [[ $cur != -* ]]; then
+  if [[ $verb = hold || $verb = why || $verb = probe ]] && [[ $cur != -* ]]; then
     compopt -o filenames
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
   else

@@ -39,6 +39,8 @@ void add_why(CLI::App& app, Cli& cli);
 void add_devices(CLI::App& app, Cli& cli);
 void add_escapes(CLI::App& app, Cli& cli);
 void add_gate(CLI::App& app, Cli& cli);
+void add_sources(CLI::App& app, Cli& cli);
+void add_probe(CLI::App& app, Cli& cli);
 
 /// Adds --json to a verb.
 void add_json(CLI::App& verb, Cli& cli);
