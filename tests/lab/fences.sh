@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A fence that was raised holds: 1,000 remote writes are in flight, and no byte of the region changes after hf_fence_mr() has returned, whichever kind it is.
 # Where the adapter's driver can't do one (rereg before 6.12), it says so and touches nothing.
-# In the lab: any kernel, --fs tmpfs.
+# In the lab: any kernel, --fs none.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=tests/lab/lib.sh
 . "$here/lib.sh"
@@ -20,6 +20,7 @@ race() {
 }
 is() { jq -e "$1" <<<"$result" || { echo "$result"; cat "$program_dir/said"; return 1; }; }
 
+mount_kind tmpfs
 make_file $file 16
 daemon_start
 
@@ -57,6 +58,7 @@ section "registered by ODP"
 case $(uname -r) in
   6.*) echo "  (this kernel's rxe has none)" ;;
   *)
+    umount /mnt/hf
     mount_kind xfs
     make_file $file 16
     race any || :
