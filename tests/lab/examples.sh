@@ -28,7 +28,7 @@ for language in c cpp; do
     target register example_register_$language $mount/file
     peer example_write 192.0.2.1 "hello by $plan" >"$program_dir/peer" 2>&1 & writer=$!
     if [ "$plan" = refused ]; then
-      if hear register 'registered' 2>/dev/null; then check "$mount is refused" false; fi
+      if hear register '^registered ' 2>/dev/null; then check "$mount is refused" false; fi
       check "$mount: the exact reason" grep -q "FS-DAX.*no ODP" "${log_of[register]}"
       check "$mount: and what mends it" grep -q "Next: use an adapter with ODP" "${log_of[register]}"
       wait $writer || :
