@@ -2,16 +2,18 @@
 // hf-lab-fence: fences a region while remote writes into it are in flight, and looks whether a byte of it changes afterwards.
 //
 // Writer and target are two adapters with the wire between them, in one process so that nothing but the fence decides what comes too late.
-// Every write goes to bytes of its own that were zero, so that one that comes too late shows.
+// The writer keeps so many writes in flight throughout; each carries other bytes than the one before at its place, so that one that comes too late shows.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <holdfast/verbs.hpp>
+#include <thread>
 #include <vector>
 
 #include "verbs_end.hpp"
@@ -38,7 +40,7 @@ class Race {
     memory_ = map(file_.get());
     std::memset(memory_, 0, bytes_);
     source_ = map(-1);
-    std::memset(source_, 0xa5, bytes_);
+    round_.resize(options.writes);
     local_.reset(ibv_reg_mr(writer_domain_.get(), source_, bytes_, IBV_ACCESS_LOCAL_WRITE));
     if (!local_) lab::die("ibv_reg_mr", errno);
     const int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
@@ -54,28 +56,31 @@ class Race {
 
   /// @return 0: as it must be
   int run() {
-    const std::uint64_t address = reinterpret_cast<std::uintptr_t>(memory_);
-    const std::uint32_t key = region_->rkey;
     std::vector<unsigned char> then(bytes_);  // made now, so that the look after the fence is short
-    for (std::uint32_t i = 0; i < options_.writes; ++i) post(*ours_[i % ours_.size()], i, address, key);
-    // Under way: the first bytes have come.
-    const volatile auto* first = static_cast<const volatile unsigned char*>(memory_);
-    while (first[0] == 0) sched_yield();
+    key_ = region_->rkey;
+    std::thread writer([this] { keep_writing(); });
+    // Well under way: every place has been written.
+    while (completed_ < options_.writes) sched_yield();
     hf_fence_report report{};
     int error = 0;
     const auto plan = hf_mr_plan(region_);
+    const auto in_flight = in_flight_.load();
     if (options_.kind != "none") error = raise(report);
     std::memcpy(then.data(), memory_, bytes_);
-    const auto before = arrived(then.data());
-    drain();
-    const auto after = arrived(static_cast<unsigned char*>(memory_));
+    const auto by_then = completed_.load();
+    // Without a fence that holds the writer would go on for ever: a while longer, and it must end.
+    if (error || options_.kind == "none") {
+      while (completed_ < by_then + options_.writes) sched_yield();
+      stop_ = true;
+    }
+    writer.join();
     std::size_t changed = 0;
     for (std::size_t i = 0; i < bytes_; ++i) changed += then[i] != static_cast<unsigned char*>(memory_)[i];
     fmt::print(
-        "{{\"kind\": \"{}\", \"plan\": \"{}\", \"error\": \"{}\", \"fence\": \"{}\", \"proof\": \"{}\", \"writes\": {}, \"arrived_before\": {}, "
-        "\"arrived_after\": {}, \"bytes_changed\": {}, \"completed\": {}, \"access_errors\": {}, \"other_errors\": {}}}\n",
-        options_.kind, hf_plan_name(plan), error ? strerrorname_np(-error) : "0", hf_fence_name(report.fence), report.proof, options_.writes, before, after,
-        changed, completed_, access_errors_, other_errors_);
+        "{{\"kind\": \"{}\", \"plan\": \"{}\", \"error\": \"{}\", \"fence\": \"{}\", \"proof\": \"{}\", \"in_flight\": {}, \"completed\": {}, "
+        "\"bytes_changed\": {}, \"access_errors\": {}, \"other_errors\": {}}}\n",
+        options_.kind, hf_plan_name(plan), error ? strerrorname_np(-error) : "0", hf_fence_name(report.fence), report.proof, in_flight, completed_.load(),
+        changed, access_errors_, other_errors_);
     if (error) fmt::print(stderr, "{}\n", hf_verbs_error_text());
     return changed == 0 && error == 0 ? 0 : 1;
   }
@@ -87,18 +92,49 @@ class Race {
     return memory;
   }
 
-  void post(lab::Connection& connection, std::uint32_t number, std::uint64_t address, std::uint32_t key) {
+  /// Each place in turn by the next connection, with other bytes every time, so that a write that comes too late shows.
+  void post(std::uint32_t number) {
     const auto offset = std::size_t{number} * options_.message_bytes;
+    std::memset(static_cast<char*>(source_) + offset, ++round_[number] % 255 + 1, options_.message_bytes);
     ibv_sge piece{reinterpret_cast<std::uintptr_t>(source_) + offset, options_.message_bytes, local_->lkey};
     ibv_send_wr request{};
+    request.wr_id = number;
     request.sg_list = &piece;
     request.num_sge = 1;
     request.opcode = IBV_WR_RDMA_WRITE;
     request.send_flags = IBV_SEND_SIGNALED;
-    request.wr.rdma = {address + offset, key};
+    request.wr.rdma = {reinterpret_cast<std::uintptr_t>(memory_) + offset, key_};
     ibv_send_wr* bad = nullptr;
-    if (const int error = ibv_post_send(connection.queue_pair(), &request, &bad)) lab::die("ibv_post_send", error);
+    // A connection in the error state takes it and flushes it.
+    if (const int error = ibv_post_send(ours_[number % ours_.size()]->queue_pair(), &request, &bad)) lab::die("ibv_post_send", error);
     ++in_flight_;
+  }
+
+  /// Keeps all of them in flight until each has failed, or until it is stopped.
+  void keep_writing() {
+    for (std::uint32_t number = 0; number < options_.writes; ++number) post(number);
+    while (in_flight_ > 0) {
+      int count = 0;
+      for (const auto& connection : ours_) {
+        ibv_wc done[16];
+        const int got = ibv_poll_cq(connection->completions(), 16, done);
+        for (int i = 0; i < got; ++i) completed(done[i]);
+        count += got;
+      }
+      if (count == 0) sched_yield();
+    }
+  }
+
+  void completed(const ibv_wc& done) {
+    --in_flight_;
+    if (done.status == IBV_WC_SUCCESS) {
+      ++completed_;
+      if (!stop_) post(static_cast<std::uint32_t>(done.wr_id));
+    } else if (done.status == IBV_WC_REM_ACCESS_ERR) {
+      ++access_errors_;
+    } else {
+      ++other_errors_;  // those behind the first error are flushed
+    }
   }
 
   int raise(hf_fence_report& report) {
@@ -112,35 +148,6 @@ class Race {
     return hf_fence_mr(region_, &options, &report, sizeof report);
   }
 
-  void drain() {
-    while (in_flight_ > 0) {
-      int count = 0;
-      for (const auto& connection : ours_) {
-        ibv_wc done[16];
-        const int got = ibv_poll_cq(connection->completions(), 16, done);
-        for (int i = 0; i < got; ++i) {
-          --in_flight_;
-          if (done[i].status == IBV_WC_SUCCESS)
-            ++completed_;
-          else if (done[i].status == IBV_WC_REM_ACCESS_ERR)
-            ++access_errors_;
-          else
-            ++other_errors_;  // those behind the first error are flushed
-        }
-        count += got;
-      }
-      if (count == 0) sched_yield();
-    }
-  }
-
-  /// Writes of which any byte is there.
-  std::size_t arrived(const unsigned char* memory) const {
-    std::size_t count = 0;
-    for (std::uint32_t i = 0; i < options_.writes; ++i)
-      count += std::memchr(memory + std::size_t{i} * options_.message_bytes, 0xa5, options_.message_bytes) != nullptr;
-    return count;
-  }
-
   Options options_;
   std::size_t bytes_;
   lab::Context target_, writer_;
@@ -152,7 +159,11 @@ class Race {
   lab::MemoryRegion local_;
   ibv_mr* region_ = nullptr;
   std::vector<std::unique_ptr<lab::Connection>> theirs_, ours_;
-  std::uint32_t in_flight_ = 0, completed_ = 0, access_errors_ = 0, other_errors_ = 0;
+  std::vector<std::uint32_t> round_;
+  std::uint32_t key_ = 0;
+  std::atomic<std::uint32_t> in_flight_ = 0, completed_ = 0;
+  std::atomic<bool> stop_ = false;
+  std::uint32_t access_errors_ = 0, other_errors_ = 0;
 };
 
 }  // namespace

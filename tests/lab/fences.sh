@@ -25,8 +25,8 @@ make_file $file 16
 daemon_start
 
 section "the control: without a fence, writes go on arriving"
-for _ in 1 2 3 4 5; do race none || break; done
-check "bytes change" is '.bytes_changed > 0 and .arrived_before < 1000 and .completed == 1000'
+race none || :
+check "bytes change" is '.bytes_changed > 0 and .in_flight > 0'
 
 for kind in rereg-domain rereg-access dereg queue-pairs; do
   case $kind in
@@ -36,17 +36,17 @@ for kind in rereg-domain rereg-access dereg queue-pairs; do
         race $kind || :
         check "refused with the reason" is '.error == "EOPNOTSUPP" and .fence == "unknown"'
         check "in words" grep -q "rereg" "$program_dir/said"
-        check "and nothing was done to the region: all writes arrive" is '.completed == 1000'
+        check "and nothing was done to the region: writes go on arriving" is '.bytes_changed > 0'
         continue
       fi ;;
   esac
   section "$kind, with 1000 writes in flight"
   for ((round = 1; round <= rounds; round++)); do
     race $kind || :
-    check "round $round: fenced, proved, and no byte changed after it returned" is '.error == "0" and .fence == .kind and .bytes_changed == 0 and .arrived_before == .arrived_after'
-    check "round $round: writes were in flight" is '.arrived_before > 0 and .arrived_before < 1000 and .completed < 1000'
+    check "round $round: fenced, proved, and no byte changed after it returned" is '.error == "0" and .fence == .kind and .bytes_changed == 0'
+    check "round $round: writes were in flight" is '.in_flight > 500'
     [ $kind = queue-pairs ] || check "round $round: the writers got a remote access error" is '.access_errors > 0'
-    echo "        $(jq -r '"\(.arrived_before) of \(.writes) had arrived; \(.proof)"' <<<"$result")"
+    echo "        $(jq -r '"\(.in_flight) in flight; \(.proof)"' <<<"$result")"
   done
 done
 
