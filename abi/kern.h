@@ -145,6 +145,7 @@ enum hf_reason {
 	HF_REASON_NOT_WRITER = 1 << 7,	    /* the mapping's descriptor was not open for writing */
 	HF_REASON_LATE = 1 << 8,	    /* leased some time after the pin: its past is unknown */
 	HF_REASON_MISSED_RETURN = 1 << 9,   /* the end of the pinning call was not seen */
+	HF_REASON_RANGE_UNKNOWN = 1 << 10,  /* it was there before the gate: which bytes of which file is not known */
 };
 
 #define HF_PARTS_MAX 64

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The pages format without a warning; each verb of the command, each of its options and each function of the library is described; references lead
-# somewhere. check.sh HOLDFAST MAP
+# somewhere. check.sh HOLDFAST MAP...
 set -eu
-holdfast=$1 map=$2
+holdfast=$1
+shift
 cd "$(dirname "$0")"
 command -v groff >/dev/null || { echo "skipped: no groff here"; exit 77; }
 status=0
@@ -32,15 +33,21 @@ for verb in $verbs; do
   done
 done
 
-functions=$(sed -n 's/^[[:space:]]*\(hf_[a-z_]*\);/\1/p' "$map")
-[ -n "$functions" ] || complain "no functions in $map"
-for function in $functions; do
-  if [ ! -f "$function.3" ]; then complain "no page for $function()"; continue; fi
-  grep -q "Xr $function 3" libholdfast.3 || complain "libholdfast.3 does not name $function()"
-  order=$(sed -n 's/^\.Sh \(NAME\|SYNOPSIS\|DESCRIPTION\|RETURN VALUES\|ERRORS\|SEE ALSO\)$/\1/p' "$function.3" | tr '\n' ',')
-  [ "$order" = "NAME,SYNOPSIS,DESCRIPTION,RETURN VALUES,ERRORS,SEE ALSO," ] || complain "$function.3 has the sections $order"
+all=
+for map; do
+  library=$(basename "$map" .map)
+  functions=$(sed -n 's/^[[:space:]]*\(hf_[a-z_]*\);/\1/p' "$map")
+  [ -n "$functions" ] || complain "no functions in $map"
+  all="$all
+$functions"
+  for function in $functions; do
+    if [ ! -f "$function.3" ]; then complain "no page for $function()"; continue; fi
+    grep -q "Xr $function 3" "$library.3" || complain "$library.3 does not name $function()"
+    order=$(sed -n 's/^\.Sh \(NAME\|SYNOPSIS\|DESCRIPTION\|RETURN VALUES\|ERRORS\|SEE ALSO\)$/\1/p' "$function.3" | tr '\n' ',')
+    [ "$order" = "NAME,SYNOPSIS,DESCRIPTION,RETURN VALUES,ERRORS,SEE ALSO," ] || complain "$function.3 has the sections $order"
+  done
 done
 for page in hf_*.3; do
-  echo "$functions" | grep -qx "${page%.3}" || complain "$page describes a function that is not exported"
+  echo "$all" | grep -qx "${page%.3}" || complain "$page describes a function that is not exported"
 done
 exit $status

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <vector>
 
+#include "mappings.hpp"
 #include "stop.hpp"
 #include "verbs_end.hpp"
 
@@ -32,12 +33,6 @@ constexpr const char* kOrders =
     "  exec PROGRAM [ARGUMENT...]   become another program\n"
     "  quit";
 
-struct Range {
-  std::string file;
-  std::uint64_t offset = 0;
-  std::uint64_t length = 0;
-};
-
 struct Options {
   std::string device = "rxe_a";
   std::vector<std::string> maps;
@@ -48,63 +43,6 @@ struct Options {
   bool read_only = false;
   std::string receive;
 };
-
-Range parse_range(const std::string& text) {
-  const auto second = text.rfind(':');
-  const auto first = text.rfind(':', second - 1);
-  if (second == std::string::npos || first == std::string::npos) throw std::runtime_error("--map wants FILE:OFFSET:LENGTH");
-  return {text.substr(0, first), std::stoull(text.substr(first + 1, second - first - 1)), std::stoull(text.substr(second + 1))};
-}
-
-struct Mapping {
-  char* address;
-  std::uint64_t length;
-};
-
-/// Lays the ranges beside each other in one stretch of addresses.
-std::vector<Mapping> map_ranges(const std::vector<Range>& ranges, bool read_only) {
-  constexpr std::uint64_t huge = 2 << 20;
-  std::uint64_t total = 0;
-  for (const auto& range : ranges) total += range.length;
-  auto* reserved = static_cast<char*>(mmap(nullptr, total + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-  if (reserved == MAP_FAILED) lab::die("mmap", errno);
-  char* next = reserved + (huge - reinterpret_cast<std::uintptr_t>(reserved) % huge) % huge;
-  std::vector<Mapping> mappings;
-  for (const auto& range : ranges) {
-    const hf::Fd file(open(range.file.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
-    if (!file) lab::die("open " + range.file, errno);
-    if (mmap(next, range.length, PROT_READ | (read_only ? 0 : PROT_WRITE), MAP_SHARED | MAP_FIXED, file.get(), static_cast<off_t>(range.offset)) == MAP_FAILED)
-      lab::die("mmap " + range.file, errno);
-    mappings.push_back({next, range.length});
-    next += range.length;
-  }
-  return mappings;
-}
-
-/// Sends one descriptor over a Unix socket.
-void send_descriptor(const std::string& path, int descriptor) {
-  const hf::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) lab::die("connect " + path, errno);
-  char byte = 0;
-  iovec piece{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = SOL_SOCKET;
-  head->cmsg_type = SCM_RIGHTS;
-  head->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  if (sendmsg(socket.get(), &message, 0) != 1) lab::die("sendmsg", errno);
-  // The other end answers when it has it.
-  if (recv(socket.get(), &byte, 1, 0) != 1) throw std::runtime_error("the receiver did not answer");
-}
 
 int receive_descriptor(const std::string& path) {
   lab::Orders orders;
@@ -153,12 +91,12 @@ class Registrations {
  public:
   explicit Registrations(const Options& options) : context_(lab::open_device(options.device)), domain_(ibv_alloc_pd(context_.get())) {
     if (!domain_) lab::die("ibv_alloc_pd", errno);
-    std::vector<Range> ranges;
+    std::vector<lab::Range> ranges;
     for (const auto& text : options.maps) {
-      const Range range = parse_range(text);
+      const lab::Range range = lab::parse_range(text);
       for (std::uint32_t i = 0; i < options.repeat; ++i) ranges.push_back({range.file, range.offset + i * options.stride, range.length});
     }
-    mappings_ = map_ranges(ranges, options.read_only);
+    mappings_ = lab::map_ranges(ranges, options.read_only);
     int access = IBV_ACCESS_REMOTE_READ;
     if (!options.read_only) access |= IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
     if (options.odp) access |= IBV_ACCESS_ON_DEMAND;
@@ -189,7 +127,7 @@ class Registrations {
 
   lab::Context context_;
   lab::ProtectionDomain domain_;
-  std::vector<Mapping> mappings_;
+  std::vector<lab::Mapping> mappings_;
   std::vector<lab::MemoryRegion> regions_;
 };
 
@@ -226,7 +164,7 @@ bool obey(const std::string& line, Registrations& registrations) {
     answer(order, 0);
   } else if (order == "pass") {
     words >> file;
-    send_descriptor(file, registrations.descriptor());
+    lab::send_descriptor(file, registrations.descriptor());
     answer(order, 0);
   } else if (order == "exec") {
     std::vector<std::string> arguments;

@@ -24,8 +24,8 @@ _holdfast() {
   esac
   local words
   case $verb in
-    '') words='status leases registrations watch hold why escapes sources probe gate --socket --version --help' ;;
-    status|leases|registrations) words='--json --help' ;;
+    '') words='status leases registrations devices watch hold why escapes sources probe gate --socket --version --help' ;;
+    status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --json --help --' ;;
     escapes) words='--json --help' ;;

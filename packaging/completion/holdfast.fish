@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations watch hold why escapes sources probe gate
+set -l verbs status leases registrations devices watch hold why escapes sources probe gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'
@@ -7,6 +7,7 @@ complete -c holdfast -s h -l help -d 'Print help'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a status -d 'Is it running, and what does it hold'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a leases -d 'List the leases, by file'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a registrations -d 'List what RDMA adapters have registered'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a devices -d 'Try what each RDMA adapter can do'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a watch -d 'Follow events as they happen'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a hold -d 'Hold the layout of a file'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a escapes -d 'List breaks of leased bytes that nothing refused'
@@ -29,3 +30,4 @@ complete -c holdfast -n '__fish_seen_subcommand_from hold' -l settle -d 'Settle 
 complete -c holdfast -n '__fish_seen_subcommand_from hold' -l label -x -d 'What it is for'
 complete -c holdfast -n '__fish_seen_subcommand_from gate; and not __fish_seen_subcommand_from detach' -a 'status detach'
 complete -c holdfast -n '__fish_seen_subcommand_from detach' -s y -l yes -d 'Do not ask'
+complete -c holdfast -n '__fish_seen_subcommand_from devices' -a '(ls /sys/class/infiniband 2>/dev/null)'

@@ -124,6 +124,7 @@ int run(std::vector<std::string> arguments) {
   add_watch(app, cli);
   add_hold(app, cli);
   add_why(app, cli);
+  add_devices(app, cli);
   add_escapes(app, cli);
   add_gate(app, cli);
   add_sources(app, cli);

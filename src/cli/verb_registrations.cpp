@@ -19,15 +19,27 @@ std::string files_text(const Json& files) {
   return out;
 }
 
+/// What the other side may do, in short; "local" where it may do nothing.
+std::string access_text(const Json& access) {
+  std::string out;
+  for (const Json& word : access.is_array() ? access : Json::array()) {
+    const std::string text = word.is_string() ? word.get<std::string>() : "";
+    if (text.starts_with("remote-")) out += (out.empty() ? "" : ",") + text.substr(7);
+  }
+  if (access.is_array() && access.empty()) return "?";
+  return out.empty() ? "local" : out;
+}
+
 void print(const Json& answer) {
   const Terminal terminal = Terminal::of(stdout);
-  Table table({"ID", "PROCESS", "ADAPTER", "PLAN", "STATE", "SIZE", "AGE", "FILES"});
+  Table table({"ID", "PROCESS", "ADAPTER", "ACCESS", "PLAN", "STATE", "SIZE", "AGE", "FILES"});
   std::string notes;
   const Json& list = member(answer, "registrations");
   for (const Json& registration : list.is_array() ? list : Json::array()) {
     const Json& age = member(registration, "age_s");
-    table.row({text_at(registration, "id"), process_text(member(registration, "process")), text_at(registration, "device"), text_at(registration, "plan"),
-               text_at(registration, "state"), size_text(number_at(registration, "length_bytes")), age_text(age.is_number() ? age.get<double>() : 0),
+    table.row({text_at(registration, "id"), process_text(member(registration, "process")), text_at(registration, "device"),
+               access_text(member(registration, "access")), text_at(registration, "plan"), text_at(registration, "state"),
+               size_text(number_at(registration, "length_bytes")), age_text(age.is_number() ? age.get<double>() : 0),
                files_text(member(registration, "files"))});
     const Json &reasons = member(registration, "reasons"), &warnings = member(registration, "warnings");
     for (const Json& reason : reasons.is_array() ? reasons : Json::array()) {

@@ -33,6 +33,7 @@ Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& sta
   }
   HF_TRY(core->resync());
   core->restore_grants();
+  core->recall_existing(standing);
   core->sweep_due_ = true;
   return core;
 }
@@ -130,6 +131,7 @@ void Core::lost(const Lease& lease) {
   unsettled_.erase(lease.id);
   to_end_.erase(lease.id);
   warnings_.erase(lease.id);
+  existing_.erase(lease.id);
   if (const auto forgotten = grants_.remove(lease.id); !forgotten) hooks_.report(forgotten.error());
   if (const auto owner = owners_.find(lease.id); owner != owners_.end()) {
     auto* listener = owner->second;

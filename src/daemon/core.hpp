@@ -22,6 +22,7 @@
 #include "kernel/process.hpp"
 #include "kernel/user_stack.hpp"
 #include "lease/table.hpp"
+#include "rdma/resources.hpp"
 
 namespace hf {
 
@@ -78,6 +79,12 @@ class Core {
   void maintain(std::uint64_t now_ns);
   void surveyed(SurveyRequest request, Survey result);
 
+  /// Registrations from before the gate was armed: what can be found of them is leased from now on.
+  void take_existing(std::vector<rdma::ExistingRegion> regions);
+  /// Their end can't be observed: call still_existing() with what the kernel lists while there are any.
+  bool has_existing() const { return !existing_.empty(); }
+  void still_existing(const std::vector<rdma::ExistingRegion>& regions);
+
   /// Leases of processes.
   /// Takes a lease that stands in the kernel into the table, remembers its token. @return the token
   Result<std::uint64_t> adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
@@ -109,6 +116,10 @@ class Core {
   void note_survey(LeaseId lease, const Survey& result);
   void settle_pinning(LeaseId lease, std::uint64_t now_ns);
   Denial describe(const hf_denial& event);
+  void recall_existing(const std::vector<KernelLease>& standing);
+  void take_region(const rdma::ExistingRegion& region, const Mapping* where, const std::vector<Mapping>& candidates);
+
+  using RegionKey = std::pair<std::string, std::uint32_t>;  ///< a device's name and the region's number there
   bool was_raced(const hf_escape& event, const Denial& what) const;
   void end_traces(const LeaseOwner* owner);
 
@@ -131,8 +142,9 @@ class Core {
   std::vector<Trace> traces_;
   std::unordered_map<LeaseId, LeaseOwner*> owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
-  std::set<LeaseId> unsettled_;  ///< still pinning, or their release can't be seen
-  std::set<LeaseId> to_end_;     ///< could not be ended yet: tried again
+  std::unordered_map<LeaseId, RegionKey> existing_;  ///< of registrations from before the gate
+  std::set<LeaseId> unsettled_;                      ///< still pinning, or their release can't be seen
+  std::set<LeaseId> to_end_;                         ///< could not be ended yet: tried again
   bool sweep_due_ = false;
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;

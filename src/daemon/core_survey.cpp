@@ -15,6 +15,7 @@ bool leased_already(const KernelLease& kernel, const SurveyedPart& part) {
 }  // namespace
 
 void Core::request_survey(const Lease& lease, bool complete) {
+  if (lease.reasons & HF_REASON_RANGE_UNKNOWN) return;  // nowhere to look
   hooks_.survey({.lease = lease.id, .process = lease.holder.process(), .address = lease.address, .length_bytes = lease.length_bytes, .keep_files = complete});
 }
 

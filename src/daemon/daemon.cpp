@@ -79,6 +79,12 @@ Hooks Daemon::hooks() {
 
 Status Daemon::start() {
   HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
+  if (!gate_.took_over()) {
+    if (auto regions = rdma::existing_regions())
+      core_->take_existing(std::move(*regions));
+    else
+      log_error(regions.error());
+  }
   if (const auto opened = core_->escapes().open(options_.escapes_file); !opened) log_error(opened.error());
   asio::error_code error;
   acceptor_.assign(asio::local::stream_protocol(), listener_.socket.get(), error);
@@ -177,6 +183,8 @@ asio::awaitable<void> Daemon::keep_house() {
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
     gate_.learn_offsets();
     core_->maintain(boot_time_ns());
+    if (core_->has_existing())
+      if (const auto regions = rdma::existing_regions()) core_->still_existing(*regions);
     drop_idle_watches();
     refresh_symbols();
   }

@@ -86,7 +86,8 @@ Survey survey(const SurveyRequest& request, const ProcessTable& processes) {
   if (!mappings) return {{}, mappings.error().message};
   Survey result;
   for (const auto& mapping : *mappings) {
-    if (!mapping.inode) continue;
+    // System V shared memory is a file whose number may be 0.
+    if (!mapping.inode && !mapping.path.starts_with('/')) continue;
     auto part = part_of(mapping, request);
     look_at_file(pid, mapping, processes.root(), request.keep_files, part);
     result.parts.push_back(std::move(part));

@@ -30,6 +30,8 @@ constexpr std::pair<std::uint32_t, ReasonWords> kReasons[] = {
     {HF_REASON_LATE,
      {"late", "leased some time after the pin: what happened to the layout in between is unknown", "Deregister and register again to be sure."}},
     {HF_REASON_MISSED_RETURN, {"missed-return", "the end of the pinning call was not seen; the lease ends with the process", ""}},
+    {HF_REASON_RANGE_UNKNOWN,
+     {"range-unknown", "registered before Holdfast looked: which bytes of which file is not known", "Hold the files (holdfast hold FILE), or register again."}},
 };
 
 constexpr std::pair<std::uint32_t, std::string_view> kAccess[] = {

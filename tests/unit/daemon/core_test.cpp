@@ -44,7 +44,7 @@ class CoreOverAFakeGate : public ::testing::Test {
     one.record.tgid = one.record.tid = pid;
     one.record.uid = 1000;
     one.record.holder_start = 10 * kSecondNs;
-    one.record.umem = kind == HF_LEASE_REGISTRATION ? 0xffff : 0;
+    one.record.umem = kind == HF_LEASE_REGISTRATION ? 0xffff888000001000 : 0;
     one.record.parts = 1;
     one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .address = 0x1000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
     return id;

@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# What the benchmarks share. Sourced in the guest; standard output is for the measurements only.
+set -euo pipefail
+exec 3>&1 1>&2
+here=${here:?the folder of the benchmarks}
+# shellcheck source=lab/programs/shell.sh
+. "$here/../lab/programs/shell.sh"
+
+# pair CASE UNIT BASELINE MEASURED
+pair() { printf '{"case": "%s", "unit": "%s", "baseline": %s, "measured": %s}\n' "$1" "$2" "$3" "$4" >&3; }
+
+holdfast_on() {
+  start daemon holdfastd
+  hear daemon 'serving'
+}
+holdfast_off() {
+  stop daemon
+  holdfast gate detach --yes >/dev/null
+}

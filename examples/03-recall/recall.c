@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The target: recall FILE ADDRESS. Lets a peer (stream) write into FILE, and gives the file back when it is asked to, without ending:
+ *   "recall" on standard input	quiesce the peer, deregister, end the lease: now anyone may truncate, punch or reflink the file
+ *   "resume"			register what the file is now, tell the peer the new key, go on
+ *   "quit"
+ * It also tells who tried to change the file meanwhile, and stops using the memory when its lease is gone. A peer that does not answer is fenced.
+ */
+#include <fcntl.h>
+#include <holdfast/verbs.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recall.h"
+
+static struct hf_session *session;
+static struct rdma_cm_id *peer;
+static struct ibv_mr *region, *messages_mr;
+static struct recall_message messages[2]; /* out, in */
+static char *memory;
+static size_t bytes;
+
+/* Puts the pieces together: the file as it is now, mapped, leased and registered. */
+static struct memory_key hold(int fd)
+{
+	const struct hf_reg_options options = {.flags = HF_REG_SETTLE, .label = "recall example"};
+	struct stat file;
+
+	endpoint_check(fstat(fd, &file), "fstat");
+	bytes = (size_t)file.st_size;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED || hf_reg_mr(session, peer->pd, memory, bytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, &options, &region)) {
+		fprintf(stderr, "%s\n", memory == MAP_FAILED ? "mmap failed" : hf_verbs_error_text());
+		exit(1);
+	}
+	printf("held: %zu bytes, plan %s\n", bytes, hf_plan_name(hf_mr_plan(region)));
+	return (struct memory_key){(uintptr_t)memory, bytes, region->rkey, 0};
+}
+
+static void say(enum recall_word word, struct memory_key key)
+{
+	messages[0] = (struct recall_message){word, 0, key};
+	endpoint_check(rdma_post_send(peer, NULL, &messages[0], sizeof(messages[0]), messages_mr, 0), "rdma_post_send");
+	endpoint_check(endpoint_sent(peer), "the peer");
+}
+
+/* A message of the peer, within its time. */
+static int heard(enum recall_word word)
+{
+	struct pollfd wait = {peer->recv_cq_channel->fd, POLLIN, 0};
+
+	ibv_req_notify_cq(peer->recv_cq, 0);
+	if (poll(&wait, 1, RECALL_PATIENCE_MS) < 1 || endpoint_received(peer) < 0)
+		return 0;
+	return messages[1].word == word;
+}
+
+/* Takes them apart: when this returns, the file is anyone's. */
+static void release(void)
+{
+	struct hf_fence_report report;
+
+	if (!region)
+		return;
+	endpoint_check(rdma_post_recv(peer, NULL, &messages[1], sizeof(messages[1]), messages_mr), "rdma_post_recv");
+	say(RECALL_QUIESCE, (struct memory_key){0, 0, 0, 0});
+	if (!heard(RECALL_QUIET)) {
+		if (hf_fence_mr(region, NULL, &report, sizeof(report))) {
+			fprintf(stderr, "%s\n", hf_verbs_error_text());
+			exit(1); /* the kernel takes the region with the process */
+		}
+		printf("the peer did not answer: fenced by %s\n", hf_fence_name(report.fence));
+		if (report.fence == HF_FENCE_DEREG)
+			region = NULL;
+	}
+	if (region)
+		hf_dereg_mr(region);
+	region = NULL;
+	munmap(memory, bytes);
+	printf("released\n");
+}
+
+static void events(void)
+{
+	struct hf_lease_event event;
+
+	while (hf_next_event(session, &event, sizeof(event)) > 0) {
+		if (event.kind == HF_LEASE_EVENT_DENIED)
+			printf("refused: %s by %s (process %u)\n", hf_operation_name(event.operation), event.breaker_comm, event.breaker_pid);
+		if (event.kind == HF_LEASE_EVENT_ESCAPED || event.kind == HF_LEASE_EVENT_LOST)
+			release(); /* what is registered may no longer be the file */
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int fd = argc == 3 ? open(argv[1], O_RDWR) : -1;
+	char order[64];
+
+	if (fd < 0)
+		return fprintf(stderr, "usage: recall FILE ADDRESS\n"), 2;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	setvbuf(stdin, NULL, _IONBF, 0);
+	endpoint_check(hf_connect(NULL, &session), "holdfastd");
+	struct rdma_cm_id *listener = endpoint_listen(argv[2], "7473");
+	puts("listening");
+	peer = endpoint_request(listener);
+	messages_mr = rdma_reg_msgs(peer, messages, sizeof(messages));
+	struct memory_key key = hold(fd);
+	endpoint_accept(peer, &key);
+
+	struct pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {hf_event_fd(session), POLLIN, 0}};
+	while (poll(wait, 2, -1) > 0) {
+		if (wait[1].revents)
+			events();
+		if (!wait[0].revents)
+			continue;
+		if (!fgets(order, sizeof(order), stdin) || !strcmp(order, "quit\n"))
+			break;
+		if (!strcmp(order, "recall\n"))
+			release();
+		if (!strcmp(order, "resume\n") && !region)
+			say(RECALL_RESUME, hold(fd));
+	}
+	hf_dereg_mr(region);
+	hf_disconnect(session);
+	return 0;
+}
