@@ -21,6 +21,9 @@ def both: (map(select(.leased)) | outcome) + " · " + (map(select(.leased | not)
 | "Measured on \($date), on \($kernels | map("Linux " + .) | join(", ")), x86-64, in QEMU: \([$reports[].tried] | add) trials. "
   + "**\([$reports[].open] | add) open sources, \([$reports[].unnamed] | add) refusals without a complete name, \([$reports[].differences] | add) differences from the catalogue.**",
 "",
+"Sources that nothing refuses, as the catalogue says, and that were seen to change a leased layout: "
+  + ([$reports[].trials[] | select(.leased and .changed) | .action] | unique | if length == 0 then "none" else map("`" + . + "`") | join(", ") end) + ".",
+"",
 "## The catalogue",
 "D FS-DAX, S tmpfs and memfd, H hugetlbfs, P page cache.",
 "",
