@@ -51,7 +51,15 @@ struct super_block {
 	unsigned char s_blocksize_bits;
 };
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+typedef struct {
+	__u32 val;
+} kgid_t;
+
 struct inode {
+	kuid_t i_uid;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	__u32 i_generation;
@@ -109,13 +117,6 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
-typedef struct {
-	__u32 val;
-} kuid_t;
-typedef struct {
-	__u32 val;
-} kgid_t;
-
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
@@ -143,6 +144,15 @@ struct thread_info {
 	__u32 status;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int flags;
@@ -153,6 +163,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	__u64 start_boottime;
 	const struct cred *cred;
+	struct files_struct *files;
 	kuid_t loginuid;
 	unsigned int sessionid;
 	struct css_set *cgroups;

@@ -29,6 +29,10 @@ constexpr std::pair<std::uint32_t, ReasonWords> kReasons[] = {
      {"not-a-writer", "its file was not opened for writing: a reader may not block the owner", "Open the file O_RDWR before mapping it."}},
     {HF_REASON_LATE,
      {"late", "leased some time after the pin: what happened to the layout in between is unknown", "Deregister and register again to be sure."}},
+    {HF_REASON_EXEMPT, {"exempt", "its filesystem is not guarded, by the configuration", "holdfast guard MOUNT"}},
+    {HF_REASON_ODP, {"odp-observed", "an ODP registration, which is only observed here by the configuration", "Set odp = \"lease\" for the mount."}},
+    {HF_REASON_NOT_ALLOWED,
+     {"not-allowed", "the configuration gives this user, or this kind of registration, no lease here", "Ask the administrator: holders, read_only and odp in holdfast.toml(5)."}},
     {HF_REASON_MISSED_RETURN, {"missed-return", "the end of the pinning call was not seen; the lease ends with the process", ""}},
 };
 

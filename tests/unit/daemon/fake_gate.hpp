@@ -28,6 +28,12 @@ class FakeGate final : public GateLike {
   std::function<void()> after_part;  ///< plays what happens once a part stands
   std::uint32_t magic = 0x01021994;  ///< tmpfs
   std::uint64_t next_id = 1;
+  std::map<std::uint32_t, hf_mount> policies;
+  std::uint32_t fail_mount = ~0u;  ///< the device whose policy can't be set
+  std::vector<hf_listed> listed;
+  std::uint32_t default_flags = 0;
+  std::uint64_t user_registrations = 0;
+  std::map<std::uint32_t, std::uint64_t> open_windows;
 
   bool took_over() const override { return !standing.empty(); }
   Result<hf_meta> meta() const override { return counters; }
@@ -101,7 +107,7 @@ class FakeGate final : public GateLike {
     for (const auto& [id, lease] : standing)
       for (const auto& part : lease.parts) {
         if (!(part.file == key)) continue;
-        hf_slot slot{.state = 1, .first = part.first, .end = part.end, .holder = lease.record.tgid, .pad = 0};
+        hf_slot slot{.state = 1, .first = part.first, .end = part.end, .holder = lease.record.tgid, .flags = part.flags & HF_PART_WINDOW ? HF_SLOT_WINDOW : 0u};
         hf_round_out(&slot.first, &slot.end, 12);
         file.slots.push_back(slot);
       }
@@ -109,12 +115,48 @@ class FakeGate final : public GateLike {
   }
 
   Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const override {
-    const hf_question question{.op = op, .task = task, .first = first, .end = end};
+    const auto policy = *mount(key.device);
+    const hf_question question{.op = op, .task = task, .first = first, .end = end, .window = 0, .flags = policy.flags};
     hf_answer answer{};
     const auto known = file(key);
     if (*known)
       for (const auto& slot : (**known).slots) hf_decide_slot(&question, &slot, &answer);
+    hf_decide_seals(&question, policy.window ? ~0u : policy.seals, &answer);
     return static_cast<int>(answer.error);
+  }
+
+  Status set_mount(std::uint32_t device, const hf_mount& policy) override {
+    if (fail_mount == device) return fail(EIO, "no mount");
+    policies[device] = policy;
+    return {};
+  }
+  Result<hf_mount> mount(std::uint32_t device) const override {
+    const auto found = policies.find(device);
+    return found == policies.end() ? hf_mount{.leases = 0, .seals = 0, .flags = default_flags, .window = 0} : found->second;
+  }
+  Result<std::vector<std::pair<std::uint32_t, hf_mount>>> mounts() const override {
+    return std::vector<std::pair<std::uint32_t, hf_mount>>(policies.begin(), policies.end());
+  }
+  Status set_listed(const std::vector<hf_listed>& wanted) override {
+    listed = wanted;
+    return {};
+  }
+  void set_defaults(std::uint32_t flags, std::uint64_t registrations) override {
+    default_flags = flags;
+    user_registrations = registrations;
+  }
+  Status open_window(std::uint32_t tgid, std::uint64_t start_ns) override {
+    open_windows[tgid] = start_ns;
+    return {};
+  }
+  Status close_window(std::uint32_t tgid) override {
+    open_windows.erase(tgid);
+    return {};
+  }
+  Result<std::vector<std::uint32_t>> windows() const override {
+    std::vector<std::uint32_t> all;
+    for (const auto& [tgid, start] : open_windows) all.push_back(tgid);
+    return all;
   }
 
   int event_fd() const override { return -1; }
