@@ -37,6 +37,10 @@ void add_watch(CLI::App& app, Cli& cli);
 void add_hold(CLI::App& app, Cli& cli);
 void add_why(CLI::App& app, Cli& cli);
 void add_gate(CLI::App& app, Cli& cli);
+void add_guard(CLI::App& app, Cli& cli);
+void add_unguard(CLI::App& app, Cli& cli);
+void add_config(CLI::App& app, Cli& cli);
+void add_reload(CLI::App& app, Cli& cli);
 
 /// Adds --json to a verb.
 void add_json(CLI::App& verb, Cli& cli);

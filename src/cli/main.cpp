@@ -123,12 +123,17 @@ int run(std::vector<std::string> arguments) {
   add_watch(app, cli);
   add_hold(app, cli);
   add_why(app, cli);
+  add_guard(app, cli);
+  add_unguard(app, cli);
+  add_config(app, cli);
+  add_reload(app, cli);
   add_gate(app, cli);
 
   const std::vector<std::string> words = plain_words(arguments);
   const std::string word = words.empty() ? "" : words[0];
   if (const int wrong = check_verb(app, word, "holdfast")) return wrong;
   if (const int wrong = check_verb(*app.get_subcommand("gate"), word == "gate" && words.size() > 1 ? words[1] : "", "holdfast gate")) return wrong;
+  if (const int wrong = check_verb(*app.get_subcommand("config"), word == "config" && words.size() > 1 ? words[1] : "", "holdfast config")) return wrong;
   if (word == "hold") {
     // What comes after "--" is another program's: its options are not ours to read.
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
@@ -145,8 +150,8 @@ int run(std::vector<std::string> arguments) {
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
-    if (word.empty() || words == std::vector<std::string>{"gate"})
-      return usage_error("what is to be done? There is no verb", (word.empty() ? "holdfast" : "holdfast gate") + std::string(" --help lists the verbs"));
+    if (word.empty() || (words.size() == 1 && (word == "gate" || word == "config")))
+      return usage_error("what is to be done? There is no verb", (word.empty() ? "holdfast" : "holdfast " + word) + " --help lists the verbs");
     return usage_error(error.what(), "holdfast " + word + " --help");
   }
   const int status = cli.run();

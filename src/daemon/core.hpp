@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 #include "daemon/denial_log.hpp"
 #include "daemon/gate_like.hpp"
 #include "daemon/grants.hpp"
+#include "daemon/guards.hpp"
 #include "daemon/survey.hpp"
 #include "kernel/identity.hpp"
 #include "kernel/paths.hpp"
@@ -45,6 +47,7 @@ struct Hooks {
   std::function<void(const Announcement&)> announce;
   std::function<void(const Denial&)> tell_denial;      ///< to the operator
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
+  std::function<void(const hf_lease&)> tell_quota;     ///< a registration beyond its user's quota: nothing of it is kept
   std::function<void(const Error&)> report;            ///< an operator should know
 };
 
@@ -59,6 +62,9 @@ class Core {
   const ProcessTable& processes() const { return processes_; }
   IdentityReader& identity() { return identity_; }
   const std::vector<std::string>& warnings(LeaseId lease) const;
+  Guards& guards() { return guards_; }
+  const Guards& guards() const { return guards_; }
+  Usage usage(std::uint32_t uid, std::uint32_t device) const;
 
   /// Events of the gate.
   void denied(const hf_denial& event);
@@ -75,7 +81,7 @@ class Core {
                               std::uint32_t page_shift, LeaseOwner* owner);
   Status reclaim(LeaseId lease, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner);
   Status release(LeaseId lease, const LeaseOwner* owner);
-  /// Ends a lease that is being made and was never handed out.
+  /// Ends a lease that is being made and was never handed out, or one of the daemon's own.
   void withdraw(LeaseId lease) { (void)end(lease); }
   /// The connection is gone: so are its leases.
   void owner_gone(const LeaseOwner* owner);
@@ -97,9 +103,12 @@ class Core {
   Status complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t& reasons);
   void note_survey(LeaseId lease, const Survey& result);
   void settle_pinning(LeaseId lease, std::uint64_t now_ns);
+  void count(const Lease& lease, bool more);
+  void end_overdue(std::uint64_t now_ns);
   Denial describe(const hf_denial& event);
 
   GateLike& gate_;
+  Guards guards_;
   Grants grants_;
   Hooks hooks_;
   ProcessTable processes_;
@@ -109,6 +118,7 @@ class Core {
   DenialLog denials_;
   std::unordered_map<LeaseId, LeaseOwner*> owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
   std::set<LeaseId> unsettled_;  ///< still pinning, or their release can't be seen
   std::set<LeaseId> to_end_;     ///< could not be ended yet: tried again
   bool sweep_due_ = false;

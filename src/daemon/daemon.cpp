@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/daemon.hpp"
 
+#include <fcntl.h>
+
 #include <csignal>
 
 #include <algorithm>
@@ -38,7 +40,7 @@ std::string unprotected_line(const Lease& lease) {
 }  // namespace
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
-    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_) {
+    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_) {
   server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns()};
 }
 
@@ -59,17 +61,30 @@ Hooks Daemon::hooks() {
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
   hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
+  hooks.tell_quota = [this](const hf_lease& record) {
+    log_limited(line_limit_, Priority::kWarning, [&] {
+      return fmt::format("a registration of process {} ({}) is not protected: user {} has as many as one may have; see [limits] in holdfast.toml(5)", record.tgid,
+                         std::string_view(record.comm, ::strnlen(record.comm, sizeof record.comm)), record.uid);
+    });
+  };
   hooks.report = [](const Error& error) { log_error(error); };
   return hooks;
 }
 
 Status Daemon::start() {
   HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
+  orders_ = std::make_unique<Orders>(*core_, pools_, options_.configuration);
+  // A configuration that can't be used is no reason to leave the machine without its daemon: what the gate has stays in force, or the defaults.
+  if (const auto loaded = orders_->load(); !loaded) {
+    log_error(loaded.error());
+    log_line(Priority::kError, "the configuration is not in force; what was before is, or the defaults. After mending it: holdfast reload");
+  }
   asio::error_code error;
   acceptor_.assign(asio::local::stream_protocol(), listener_.socket.get(), error);
   if (error) return fail(error.value(), "the socket can't be served: " + error.message());
   listener_.socket.release();
   for (const int signal : {SIGTERM, SIGINT}) signals_.add(signal, error);
+  hangups_.add(SIGHUP, error);
   if (error) return fail(error.value(), "signals can't be followed: " + error.message());
   return {};
 }
@@ -85,6 +100,9 @@ Status Daemon::run() {
   asio::co_spawn(io_, accept(), asio::detached);
   asio::co_spawn(io_, follow_gate(), asio::detached);
   asio::co_spawn(io_, keep_house(), asio::detached);
+  asio::co_spawn(io_, follow_mounts(), asio::detached);
+  asio::co_spawn(io_, follow_hangups(), asio::detached);
+  asio::co_spawn(io_, orders_->keep_holds(), asio::detached);
   log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
   notify_service_manager("READY=1");
@@ -121,7 +139,7 @@ void Daemon::admit(Session::Socket socket) {
     ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
-  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_}, std::move(socket), *peer);
+  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get()}, std::move(socket), *peer);
   sessions_.insert(session);
   server_.connections = sessions_.size();
   asio::co_spawn(io_, serve(std::move(session)), asio::detached);
@@ -159,6 +177,33 @@ asio::awaitable<void> Daemon::keep_house() {
     core_->maintain(boot_time_ns());
     drop_idle_watches();
     refresh_symbols();
+  }
+}
+
+/// Seals stand on a filesystem from the moment that its mount is seen.
+asio::awaitable<void> Daemon::follow_mounts() {
+  Descriptor mounts(io_);
+  asio::error_code error;
+  mounts.assign(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), error);
+  while (!error) {
+    if (const auto refreshed = core_->guards().refresh(); !refreshed) log_error(refreshed.error());
+    orders_->look_for_holds();
+    // The kernel reports a change as an exceptional condition of the file.
+    co_await mounts.async_wait(Descriptor::wait_error, asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (error != asio::error::operation_aborted) log_error({error.value(), "mounts can't be followed: " + error.message(), "Restart holdfastd."});
+}
+
+asio::awaitable<void> Daemon::follow_hangups() {
+  asio::error_code error;
+  for (;;) {
+    co_await hangups_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    const auto reloaded = co_await orders_->reload();
+    if (reloaded)
+      log_line(Priority::kInfo, "configuration reloaded");
+    else
+      log_error(reloaded.error());
   }
 }
 

@@ -17,6 +17,7 @@
 #include "daemon/core.hpp"
 #include "daemon/listener.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/orders.hpp"
 #include "daemon/session.hpp"
 
 namespace hf {
@@ -30,6 +31,7 @@ class Daemon {
     std::string socket;
     std::string state_file;
     std::string version;
+    std::string configuration = kConfigurationDirectory;  ///< its folder
   };
 
   Daemon(GateLike& gate, Listener listener, Options options);
@@ -48,6 +50,8 @@ class Daemon {
   asio::awaitable<void> accept();
   asio::awaitable<void> follow_gate();
   asio::awaitable<void> keep_house();
+  asio::awaitable<void> follow_mounts();
+  asio::awaitable<void> follow_hangups();
   asio::awaitable<void> follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor);
   asio::awaitable<void> serve(std::shared_ptr<Session> session);
   void admit(Session::Socket socket);
@@ -66,8 +70,10 @@ class Daemon {
   Options options_;
   ServerFacts server_;
   std::unique_ptr<Core> core_;
+  std::unique_ptr<Orders> orders_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
+  asio::signal_set hangups_;
   std::set<std::shared_ptr<Session>> sessions_;
   std::map<ProcessKey, std::shared_ptr<Descriptor>> watched_;
   std::deque<SurveyRequest> surveys_;

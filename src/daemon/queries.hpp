@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "daemon/core.hpp"
@@ -20,6 +21,7 @@ struct Peer {
   uid_t uid = 0;
   gid_t gid = 0;
   std::string comm;
+  std::vector<std::uint32_t> groups{};  ///< its own and the supplementary ones
 
   bool root() const { return uid == 0; }
   bool may_see(std::uint32_t other_uid) const { return root() || uid == other_uid; }

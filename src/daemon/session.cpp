@@ -116,7 +116,7 @@ asio::awaitable<void> Session::handle(Frame frame) {
       answer(cookie, reclaim(frame));
       break;
     case HF_WIRE_QUERY:
-      query(frame);
+      co_await query(std::move(frame));
       break;
     case HF_WIRE_SUBSCRIBE:
       answer(cookie, subscribe(frame));
@@ -189,9 +189,21 @@ void Session::set_watches(bool watches) {
     context_.server.watchers--;
 }
 
-void Session::query(const Frame& frame) {
+asio::awaitable<void> Session::query(Frame frame) {
   const auto cookie = frame.header.cookie;
-  if (frame.descriptors.size() > 1) return refuse(cookie, {EINVAL, "more than one descriptor came with a question", "Send one."});
+  if (frame.descriptors.size() > 1) {
+    refuse(cookie, {EINVAL, "more than one descriptor came with a question", "Send one."});
+    co_return;
+  }
+  if (context_.orders && is_order(frame.payload)) {
+    auto file = frame.descriptors.empty() ? Fd() : std::move(frame.descriptors.front());
+    const auto done = co_await context_.orders->carry_out(peer_, frame.payload, std::move(file));
+    if (done)
+      answer(HF_WIRE_JSON, cookie, *done);
+    else
+      refuse(cookie, done.error());
+    co_return;
+  }
   const int fd = frame.descriptors.empty() ? -1 : frame.descriptors.front().get();
   const auto reply = answer_query(context_.core, context_.server, peer_, frame.payload, fd);
   if (reply)

@@ -10,6 +10,7 @@
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
 #include "daemon/frame.hpp"
+#include "daemon/orders.hpp"
 #include "daemon/outbox.hpp"
 #include "daemon/queries.hpp"
 
@@ -20,6 +21,7 @@ struct SessionContext {
   Core& core;
   Pools& pools;
   ServerFacts& server;
+  Orders* orders = nullptr;  ///< what changes things; none in tests
 };
 
 class Session final : public LeaseOwner, public std::enable_shared_from_this<Session> {
@@ -52,7 +54,7 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   Status subscribe(const Frame& frame);
   Status release(const Frame& frame);
   Status reclaim(const Frame& frame);
-  void query(const Frame& frame);
+  asio::awaitable<void> query(Frame frame);
 
   void answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {});
   void answer(std::uint64_t cookie, const Status& status);

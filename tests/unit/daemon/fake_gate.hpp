@@ -169,6 +169,7 @@ struct Heard {
   std::vector<SurveyRequest> surveys;
   std::vector<Announcement> announcements;
   std::vector<Error> errors;
+  std::vector<std::uint32_t> told_quota;
   int told_denials = 0;
   std::vector<LeaseId> told_unprotected;
 
@@ -179,6 +180,7 @@ struct Heard {
             .announce = [this](const Announcement& announcement) { announcements.push_back(announcement); },
             .tell_denial = [this](const Denial&) { told_denials++; },
             .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
+            .tell_quota = [this](const hf_lease& record) { told_quota.push_back(record.uid); },
             .report = [this](const Error& error) { errors.push_back(error); }};
   }
 };
