@@ -58,7 +58,7 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_usage(const CLI::App* app, std::string name) const override {
     std::string usage = CLI::Formatter::make_usage(app, name);
-    if (app->get_name() == "hold") {
+    if (app->get_name() == "hold" || app->get_name() == "recall") {
       while (!usage.empty() && usage.back() == '\n') usage.pop_back();
       usage += " [-- COMMAND...]\n";
     }
@@ -123,6 +123,7 @@ int run(std::vector<std::string> arguments) {
   add_watch(app, cli);
   add_hold(app, cli);
   add_why(app, cli);
+  add_recall(app, cli);
   add_guard(app, cli);
   add_unguard(app, cli);
   add_config(app, cli);
@@ -134,13 +135,13 @@ int run(std::vector<std::string> arguments) {
   if (const int wrong = check_verb(app, word, "holdfast")) return wrong;
   if (const int wrong = check_verb(*app.get_subcommand("gate"), word == "gate" && words.size() > 1 ? words[1] : "", "holdfast gate")) return wrong;
   if (const int wrong = check_verb(*app.get_subcommand("config"), word == "config" && words.size() > 1 ? words[1] : "", "holdfast config")) return wrong;
-  if (word == "hold") {
+  if (word == "hold" || word == "recall") {
     // What comes after "--" is another program's: its options are not ours to read.
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
     if (dashes != arguments.end()) {
       cli.command.assign(dashes + 1, arguments.end());
       arguments.erase(dashes, arguments.end());
-      if (cli.command.empty()) return usage_error("there is no COMMAND after --", "holdfast hold --help");
+      if (cli.command.empty()) return usage_error("there is no COMMAND after --", "holdfast " + word + " --help");
     }
   }
 

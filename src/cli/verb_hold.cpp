@@ -2,7 +2,6 @@
 // holdfast hold: a lease for as long as a command runs, or until a signal; as flock(1) does it for locks.
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "cli/daemon_client.hpp"
 #include "cli/event_text.hpp"
 #include "cli/range.hpp"
+#include "cli/signals.hpp"
 #include "cli/target_file.hpp"
 #include "cli/terminal.hpp"
 
@@ -51,33 +51,6 @@ int persist(const Cli& cli, const HoldOptions& options) {
     std::printf("%s is held, now and from boot on; holdfast hold %s --forget ends it\n", printable(path).c_str(), printable(path).c_str());
   return kOk;
 }
-
-/// Signals as a descriptor, beside the session's.
-class Signals {
- public:
-  Signals() {
-    sigset_t wanted;
-    sigemptyset(&wanted);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD}) sigaddset(&wanted, signal);
-    sigprocmask(SIG_BLOCK, &wanted, &before_);
-    fd_ = Fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  int fd() const { return fd_.get(); }
-  struct Signal {
-    int number;
-    bool from_terminal;  ///< the terminal sends to the whole foreground group; kill(1) to one process
-  };
-  std::optional<Signal> next() const {
-    signalfd_siginfo info;
-    if (read(fd_.get(), &info, sizeof info) != sizeof info) return {};
-    return Signal{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
-  }
-  void restore() const { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-  Fd fd_;
-};
 
 class Hold {
  public:

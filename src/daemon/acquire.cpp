@@ -61,6 +61,8 @@ Result<Candidate> examine(Core& core, const AcquireRequest& request) {
 /// The administrator's policy for the filesystem.
 Status check_policy(const Core& core, const Peer& peer, const Candidate& candidate) {
   const auto device = candidate.seen.file.device;
+  if (core.recalled(candidate.seen.file))
+    return fail(EBUSY, fmt::format("{} is being recalled by an administrator: nobody may begin to hold it now", candidate.file.path), "Try again when the recall is over.");
   const auto& policy = core.guards().of(device);
   HF_TRY(may_hold(policy, {.uid = peer.uid, .groups = peer.groups, .owner = candidate.caller.owner}, candidate.file.path));
   return within_quota(policy.quota, peer.uid, core.usage(peer.uid, device), 0);

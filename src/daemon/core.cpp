@@ -153,6 +153,7 @@ void Core::gained(const Lease& lease) {
     registration_now(lease);
   else
     announce_lease("lease", lease);
+  if (hooks_.lease_came) hooks_.lease_came(lease);
 }
 
 /// It is new, or has another state than before.
@@ -172,6 +173,7 @@ void Core::lost(const Lease& lease) {
     listener->lease_ended(lease.id);
   }
   announce_lease(is_registration(lease) ? "registration_ended" : "lease_ended", lease);
+  if (hooks_.lease_went) hooks_.lease_went(lease);
 }
 
 void Core::announce_lease(const char* event, const Lease& lease) {
@@ -307,6 +309,7 @@ void Core::process_gone(const ProcessKey& process) {
   for (const auto* lease : table_.of_process(process))
     if (lease->holder.kind == HF_LEASE_PROCESS) ids.push_back(lease->id);
   for (const auto id : ids) (void)end(id);
+  if (hooks_.process_went) hooks_.process_went(process);
 }
 
 /// Ends a lease in the kernel, then here. One that the kernel can't end now stands, is still listed, and is tried again.

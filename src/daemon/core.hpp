@@ -49,6 +49,11 @@ struct Hooks {
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
   std::function<void(const hf_lease&)> tell_quota;     ///< a registration beyond its user's quota: nothing of it is kept
   std::function<void(const Error&)> report;            ///< an operator should know
+  /// Recalls: what comes and goes, who ends, and whether a file is one that nobody may begin to hold now.
+  std::function<void(const Lease&)> lease_came{};
+  std::function<void(const Lease&)> lease_went{};
+  std::function<void(const ProcessKey&)> process_went{};
+  std::function<bool(const hf_file_key&)> recalled{};
 };
 
 class Core {
@@ -64,6 +69,7 @@ class Core {
   const std::vector<std::string>& warnings(LeaseId lease) const;
   Guards& guards() { return guards_; }
   const Guards& guards() const { return guards_; }
+  bool recalled(const hf_file_key& file) const { return hooks_.recalled && hooks_.recalled(file); }
   Usage usage(std::uint32_t uid, std::uint32_t device) const;
 
   /// Events of the gate.
@@ -86,6 +92,13 @@ class Core {
   /// The connection is gone: so are its leases.
   void owner_gone(const LeaseOwner* owner);
   void process_gone(const ProcessKey& process);
+  /// Asks for process_gone() when it ends.
+  void watch_process(const ProcessKey& process) { hooks_.watch_process(process); }
+  void announce(const Announcement& announcement) const {
+    if (hooks_.watched()) hooks_.announce(announcement);
+  }
+  /// A lease that the daemon made itself, and has committed.
+  void learn(LeaseId lease) { refresh(lease); }
 
  private:
   Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes);

@@ -14,7 +14,9 @@
 #include <chrono>
 
 #include "catalog/break_sources.hpp"
+#include "daemon/json.hpp"
 #include "daemon/words.hpp"
+#include "lease/seals.hpp"
 
 namespace hf {
 namespace {
@@ -27,6 +29,7 @@ std::string denial_line(const Denial& denial) {
   const auto& who = breaker.executable.value ? *breaker.executable.value : breaker.comm;
   auto line = fmt::format("refused {} of {} by {}, process {} of uid {}: {}", op_name(denial.op), denial.path.empty() ? "an unnamed file" : denial.path, who,
                           breaker.pid, breaker.uid, errno_name(denial.error));
+  if (denial.leased.empty()) line += fmt::format("; the filesystem is sealed against {}", seal_of(denial.op));
   if (!denial.leases.empty()) line += fmt::format("; held by process {} ({})", denial.leases.front().pid, denial.leases.front().comm);
   return line;
 }
@@ -67,13 +70,49 @@ Hooks Daemon::hooks() {
                          std::string_view(record.comm, ::strnlen(record.comm, sizeof record.comm)), record.uid);
     });
   };
+  hooks.lease_came = [this](const Lease& lease) {
+    if (recalls_) recalls_->lease_came(lease);
+  };
+  hooks.lease_went = [this](const Lease& lease) {
+    if (recalls_) recalls_->lease_went(lease);
+  };
+  hooks.process_went = [this](const ProcessKey& process) {
+    if (recalls_) recalls_->process_went(process);
+  };
+  hooks.recalled = [this](const hf_file_key& key) { return recalls_ && recalls_->covers(key); };
   hooks.report = [](const Error& error) { log_error(error); };
   return hooks;
 }
 
+Recalls::Outside Daemon::recall_hooks() {
+  Recalls::Outside outside;
+  outside.tell = [this](const ProcessKey& process, LeaseId lease, hf_event_kind kind, std::uint64_t deadline_ns) {
+    for (const auto& session : sessions_) {
+      const auto peer = session->peer().process();
+      // A socket tells the start to a clock tick.
+      if (peer.tgid == process.tgid && peer.start_ns / kClockTickNs == process.start_ns / kClockTickNs) session->lease_recalled(lease, kind, deadline_ns);
+    }
+  };
+  outside.signal = [this](const ProcessKey& process, int signal) { return core_->processes().send_signal(static_cast<pid_t>(process.tgid), process.start_ns, signal); };
+  outside.hold_again = [this](std::function<void()> then) {
+    asio::co_spawn(
+        io_, [](Orders* orders, std::function<void()> next) -> asio::awaitable<void> {
+          if (orders) co_await orders->hold_files();
+          next();
+        }(orders_.get(), std::move(then)),
+        asio::detached);
+  };
+  outside.log = [](const std::string& line) { log_line(Priority::kNotice, line); };
+  outside.now_ns = boot_time_ns;
+  return outside;
+}
+
 Status Daemon::start() {
   HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
-  orders_ = std::make_unique<Orders>(*core_, pools_, options_.configuration);
+  recalls_ = std::make_unique<Recalls>(*core_, recall_hooks());
+  if (const auto restored = recalls_->restore(); !restored) log_error(restored.error());
+  server_.recalls = [this] { return json_text(recalls_->list()); };
+  orders_ = std::make_unique<Orders>(*core_, *recalls_, pools_, options_.configuration);
   // A configuration that can't be used is no reason to leave the machine without its daemon: what the gate has stays in force, or the defaults.
   if (const auto loaded = orders_->load(); !loaded) {
     log_error(loaded.error());
@@ -139,7 +178,7 @@ void Daemon::admit(Session::Socket socket) {
     ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
-  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get()}, std::move(socket), *peer);
+  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get(), recalls_.get()}, std::move(socket), *peer);
   sessions_.insert(session);
   server_.connections = sessions_.size();
   asio::co_spawn(io_, serve(std::move(session)), asio::detached);
@@ -175,6 +214,7 @@ asio::awaitable<void> Daemon::keep_house() {
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
     gate_.learn_device_names();
     core_->maintain(boot_time_ns());
+    recalls_->tick();
     drop_idle_watches();
     refresh_symbols();
   }
@@ -234,6 +274,7 @@ void Daemon::drop_idle_watches() {
   std::erase_if(watched_, [this](const auto& entry) {
     const auto leases = core_->table().of_process(entry.first);
     const bool holds = std::any_of(leases.begin(), leases.end(), [](const Lease* lease) { return lease->holder.kind == HF_LEASE_PROCESS; });
+    if (recalls_->asked_by(entry.first)) return false;
     asio::error_code ignored;
     if (!holds && entry.second->is_open()) entry.second->cancel(ignored);
     return !holds;

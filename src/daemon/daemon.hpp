@@ -59,6 +59,7 @@ class Daemon {
   void drop_idle_watches();
   void announce(const Announcement& announcement);
   Hooks hooks();
+  Recalls::Outside recall_hooks();
   void next_survey();
   void read_symbols();
   void refresh_symbols();
@@ -70,6 +71,7 @@ class Daemon {
   Options options_;
   ServerFacts server_;
   std::unique_ptr<Core> core_;
+  std::unique_ptr<Recalls> recalls_;
   std::unique_ptr<Orders> orders_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;

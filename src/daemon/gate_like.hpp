@@ -39,7 +39,7 @@ class GateLike {
   virtual void set_defaults(std::uint32_t flags, std::uint64_t user_registrations) = 0;
   virtual Status open_window(std::uint32_t tgid, std::uint64_t start_ns) = 0;
   virtual Status close_window(std::uint32_t tgid) = 0;
-  virtual Result<std::vector<std::uint32_t>> windows() const = 0;
+  virtual Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const = 0;
   virtual int event_fd() const = 0;
   virtual Result<int> consume(const Gate::Handlers& handlers) = 0;
 };
@@ -73,7 +73,7 @@ class PinnedGate final : public GateLike {
   void set_defaults(std::uint32_t flags, std::uint64_t user_registrations) override { gate_->set_defaults(flags, user_registrations); }
   Status open_window(std::uint32_t tgid, std::uint64_t start_ns) override { return gate_->open_window(tgid, start_ns); }
   Status close_window(std::uint32_t tgid) override { return gate_->close_window(tgid); }
-  Result<std::vector<std::uint32_t>> windows() const override { return gate_->windows(); }
+  Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const override { return gate_->windows(); }
   int event_fd() const override { return gate_->event_fd(); }
   Result<int> consume(const Gate::Handlers& handlers) override { return gate_->consume(handlers); }
 

@@ -36,6 +36,8 @@ class Guards {
   /// A maintenance window over a whole filesystem: everyone but that thread group finds it sealed.
   Status set_window(std::uint32_t device, std::uint32_t tgid);
   std::uint32_t window(std::uint32_t device) const;
+  /// One that the gate has already, since before this daemon.
+  void adopt_window(std::uint32_t device, std::uint32_t tgid) { windows_[device] = tgid; }
 
   /// What is odd, but no mistake: a program that isn't there, a mount that none of the rules' paths is.
   const std::vector<std::string>& remarks() const { return remarks_; }

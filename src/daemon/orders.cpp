@@ -14,6 +14,7 @@
 #include "daemon/notify.hpp"
 #include "daemon/static_holds.hpp"
 #include "daemon/words.hpp"
+#include "kernel/file_facts.hpp"
 #include "lease/seals.hpp"
 
 namespace hf {
@@ -145,9 +146,13 @@ asio::awaitable<void> Orders::hold_files() {
     const auto seen = core_.gate().facts(file.file.get());
     if (!seen) continue;
     wanted.insert(seen->file);
-    if (static_hold(core_, seen->file)) continue;
+    // Of a file that is being recalled it gives way, and comes back afterwards.
+    if (static_hold(core_, seen->file) || core_.recalled(seen->file)) continue;
+    // Another look may be on its way to hold it.
+    if (!holding_.insert(seen->file).second) continue;
     const auto path = file.path;
     const auto held = co_await hold_file(std::move(file));
+    holding_.erase(seen->file);
     auto& told = hold_troubles_[path];
     if (!held && told != held.error().message) log_line(Priority::kWarning, fmt::format("{} can't be held: {}", path, held.error().text()));
     told = held ? std::string() : held.error().message;
@@ -244,16 +249,44 @@ asio::awaitable<Result<Json>> Orders::hold(const Peer& peer, const Json& order, 
   co_return Json{{"schema", "holdfast.hold/1"}, {"path", path}, {"held", !forget}};
 }
 
+Result<Json> Orders::recall(const Peer& peer, const Json& order, const Fd& file) {
+  const auto what = text_of(order, "do");
+  const auto& policy = core_.guards().policy().recall;
+  const bool in_group = policy.group && std::find(peer.groups.begin(), peer.groups.end(), *policy.group) != peer.groups.end();
+  if (!peer.root() && !in_group) return fail(EPERM, "only root, or the group that the configuration names, may recall", "Set group in [recall], holdfast.toml(5).");
+  if (what == "recall-status") return recalls_.status(peer);
+  if (what == "recall-end") return recalls_.finish(peer);
+  std::optional<Escalation> on_timeout;
+  for (const auto step : {Escalation::deny, Escalation::fence, Escalation::kill})
+    if (text_of(order, "on_timeout") == name(step)) on_timeout = step;
+  if (!on_timeout && order.contains("on_timeout")) return fail(EINVAL, "\"on_timeout\" is none of deny, fence, kill");
+  std::optional<std::uint64_t> wait_s;
+  if (const auto found = order.find("wait_s"); found != order.end() && found->is_number_unsigned()) wait_s = found->get<std::uint64_t>();
+  HF_TRY_ASSIGN(const auto rules, RecallRules::within(policy, wait_s, on_timeout, flag_of(order, "command")));
+  const auto path = text_of(order, "path");
+  if (file) {
+    HF_TRY_ASSIGN(const auto seen, core_.gate().facts(file.get()));
+    HF_TRY(admit_file(file_facts(seen, path)));
+    return recalls_.begin(peer, seen.file, false, path, rules);
+  }
+  for (const auto& [device, filesystem] : core_.guards().filesystems())
+    if (std::find(filesystem.points.begin(), filesystem.points.end(), path) != filesystem.points.end())
+      return recalls_.begin(peer, {.inode = 0, .device = device, .generation = 0}, true, path, rules);
+  return fail(EOPNOTSUPP, fmt::format("no filesystem that Holdfast can guard is mounted on {}", path), "Name a file, or the path that a filesystem is mounted on.");
+}
+
 asio::awaitable<Result<std::string>> Orders::carry_out(const Peer& peer, std::string_view text, Fd file) {
   const auto order = Json::parse(text, nullptr, false);
   const auto what = text_of(order, "do");
-  Result<Json> done = fail(EINVAL, fmt::format("no such order: {}", what), "There are: reload, guard, unguard, hold, forget.");
+  Result<Json> done = fail(EINVAL, fmt::format("no such order: {}", what), "There are: reload, guard, unguard, hold, forget, recall, recall-status, recall-end.");
   if (what == "reload")
     done = co_await reload_order(peer);
   else if (what == "guard" || what == "unguard")
     done = co_await guard(peer, order);
   else if (what == "hold" || what == "forget")
     done = co_await hold(peer, order, file);
+  else if (what == "recall" || what == "recall-status" || what == "recall-end")
+    done = recall(peer, order, file);
   if (!done) co_return tl::unexpected(done.error());
   co_return json_text(*done);
 }

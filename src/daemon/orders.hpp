@@ -13,6 +13,7 @@
 #include "daemon/core.hpp"
 #include "daemon/json.hpp"
 #include "daemon/queries.hpp"
+#include "daemon/recalls.hpp"
 #include "daemon/static_holds.hpp"
 
 namespace hf {
@@ -22,7 +23,8 @@ bool is_order(std::string_view text);
 
 class Orders {
  public:
-  Orders(Core& core, Pools& pools, std::string configuration) : core_(core), pools_(pools), directory_(std::move(configuration)) {}
+  Orders(Core& core, Recalls& recalls, Pools& pools, std::string configuration)
+      : core_(core), recalls_(recalls), pools_(pools), directory_(std::move(configuration)) {}
 
   /// Reads the configuration and puts it in force: all of it, or nothing is changed. At the daemon's start.
   Status load();
@@ -30,7 +32,9 @@ class Orders {
   asio::awaitable<Status> reload();
   /// Takes static holds and ends those that are not wanted any more; for as long as the daemon runs.
   asio::awaitable<void> keep_holds();
-  /// Looks for their files now.
+  /// Once, now.
+  asio::awaitable<void> hold_files();
+  /// Looks for their files soon.
   void look_for_holds();
 
   asio::awaitable<Result<std::string>> carry_out(const Peer& peer, std::string_view text, Fd file);
@@ -41,14 +45,16 @@ class Orders {
   asio::awaitable<Result<Json>> guard(const Peer& peer, const Json& order);
   asio::awaitable<Result<Json>> hold(const Peer& peer, const Json& order, const Fd& file);
   asio::awaitable<Status> change(ManagedChange change);
-  asio::awaitable<void> hold_files();
+  Result<Json> recall(const Peer& peer, const Json& order, const Fd& file);
   asio::awaitable<Status> hold_file(FoundFile file);
 
   Core& core_;
+  Recalls& recalls_;
   Pools& pools_;
   std::string directory_;
   std::vector<std::string> warnings_;
   std::unique_ptr<asio::steady_timer> holds_due_;
+  std::set<hf_file_key> holding_;
   bool holds_again_ = false;  ///< asked for while they were looked for
   std::map<std::string, std::string> hold_troubles_;  ///< by path: told once
 };

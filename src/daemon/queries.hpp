@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,7 @@ struct ServerFacts {
   std::uint64_t started_ns = 0;  ///< CLOCK_BOOTTIME
   std::size_t connections = 0;
   std::size_t watchers = 0;
+  std::function<std::string()> recalls{};  ///< JSON: those under way
 };
 
 /// @param fd the file that the question is about; -1 for none

@@ -24,6 +24,8 @@
 namespace hf {
 namespace {
 
+constexpr std::uint64_t kTickNs = 10'000'000;  // of hf_windows
+
 constexpr const char* kDetachHint =
     "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
 
@@ -556,8 +558,7 @@ void Gate::set_defaults(std::uint32_t flags, std::uint64_t user_registrations) {
 }
 
 Status Gate::open_window(std::uint32_t tgid, std::uint64_t start_ns) {
-  constexpr std::uint64_t kClockTickNs = 10'000'000;
-  const std::uint64_t ticks = start_ns / kClockTickNs;
+  const std::uint64_t ticks = start_ns / kTickNs;
   if (bpf_map_update_elem(impl_->map("hf_windows"), &tgid, &ticks, BPF_ANY) != 0) return sys_error(errno, "write", "hf_windows");
   std::atomic_ref(impl_->control->windows).store(static_cast<__u32>(keys_of<std::uint32_t>(impl_->map("hf_windows")).size()));
   return {};
@@ -569,7 +570,14 @@ Status Gate::close_window(std::uint32_t tgid) {
   return {};
 }
 
-Result<std::vector<std::uint32_t>> Gate::windows() const { return keys_of<std::uint32_t>(impl_->map("hf_windows")); }
+Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> Gate::windows() const {
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> open;
+  for (const auto tgid : keys_of<std::uint32_t>(impl_->map("hf_windows"))) {
+    std::uint64_t ticks = 0;
+    if (bpf_map_lookup_elem(impl_->map("hf_windows"), &tgid, &ticks) == 0) open.emplace_back(tgid, ticks * kTickNs);
+  }
+  return open;
+}
 
 int Gate::event_fd() const { return ring_buffer__epoll_fd(impl_->rings.get()); }
 

@@ -108,7 +108,7 @@ class Gate {
   /// @param start_ns as ProcessKey has it
   Status open_window(std::uint32_t tgid, std::uint64_t start_ns);
   Status close_window(std::uint32_t tgid);
-  Result<std::vector<std::uint32_t>> windows() const;
+  Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const;  ///< tgid, start_ns
 
   /// Readable when events wait. consume() calls the handlers for all of them and returns how many there were.
   int event_fd() const;

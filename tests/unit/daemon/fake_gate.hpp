@@ -153,10 +153,8 @@ class FakeGate final : public GateLike {
     open_windows.erase(tgid);
     return {};
   }
-  Result<std::vector<std::uint32_t>> windows() const override {
-    std::vector<std::uint32_t> all;
-    for (const auto& [tgid, start] : open_windows) all.push_back(tgid);
-    return all;
+  Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const override {
+    return std::vector<std::pair<std::uint32_t, std::uint64_t>>(open_windows.begin(), open_windows.end());
   }
 
   int event_fd() const override { return -1; }
