@@ -163,7 +163,7 @@ class RecallVerb {
     const auto ended = ask(cli_, {{"do", "recall-end"}});
     // The window goes with this process in any case.
     if (!ended && ended.error().code != ENOENT) std::fprintf(stderr, "holdfast: the window ends with this process: %s\n", ended.error().message.c_str());
-    if (ended) show(*ended);
+    for (auto state = ended; state && text_at(*state, "phase") == "closing"; state = look()) (void)interrupted(signals);
     return status;
   }
 

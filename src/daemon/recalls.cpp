@@ -69,7 +69,7 @@ Status Recalls::take_hold(Active& active) {
 Result<Json> Recalls::begin(const Peer& peer, const hf_file_key& key, bool whole_filesystem, const std::string& path, const RecallRules& rules) {
   const auto overlaps = [&](const auto& entry) {
     const auto& other = *entry.second;
-    return other.covers(key) || (whole_filesystem && other.key.device == key.device);
+    return other.is_target(key) || (whole_filesystem && other.key.device == key.device);
   };
   if (of(peer)) return fail(EBUSY, "this process has a recall under way", "One at a time.");
   if (const auto other = std::find_if(active_.begin(), active_.end(), overlaps); other != active_.end())
@@ -143,7 +143,6 @@ void Recalls::process_went(const ProcessKey& process) {
   if (found == active_.end() || !same(found->second->requester, process)) return;
   const auto active = found->second;
   carry_out(active, active->machine.finish());
-  last_.erase(process.tgid);
 }
 
 void Recalls::tick() {
@@ -182,15 +181,9 @@ void Recalls::carry_out(const ActivePtr& active, const RecallEffect& effect) {
     case Kind::open:
       return open(*active);
     case Kind::close:
-      return close(*active);
-    case Kind::ended: {
-      auto ending = json(*active);
-      ending["requester_start"] = active->requester.start_ns / kTickNs;
-      last_[active->requester.tgid] = std::move(ending);
-      active_.erase(active->requester.tgid);
-      outside_.log(fmt::format("recall of {}: {}", active->path, name(active->machine.outcome())));
-      return announce(*active, "recall_ended");
-    }
+      return close(active);
+    case Kind::ended:
+      return;  // closed() does the rest, when all is back
   }
 }
 
@@ -210,15 +203,24 @@ void Recalls::open(Active& active) {
 }
 
 /// Static holds come back before the window's own hold goes: the file is never without one.
-void Recalls::close(Active& active) {
-  if (const auto closed = core_.gate().close_window(active.requester.tgid); !closed) outside_.log(closed.error().text());
-  const auto hold = active.hold;
-  const auto device = active.whole ? active.key.device : 0;
-  outside_.hold_again([this, hold, device] {
-    if (hold) core_.withdraw(hold);
-    if (device)
-      if (const auto cleared = core_.guards().set_window(device, 0); !cleared) outside_.log(cleared.error().text());
-  });
+void Recalls::close(const ActivePtr& active) {
+  if (const auto shut = core_.gate().close_window(active->requester.tgid); !shut) outside_.log(shut.error().text());
+  active->closing = true;
+  outside_.hold_again([this, active] { closed(active); });
+}
+
+void Recalls::closed(const ActivePtr& active) {
+  if (active->hold) core_.withdraw(active->hold);
+  if (active->whole)
+    if (const auto cleared = core_.guards().set_window(active->key.device, 0); !cleared) outside_.log(cleared.error().text());
+  active->closing = false;
+  auto ending = json(*active);
+  ending["requester_start"] = active->requester.start_ns / kTickNs;
+  // Only for one who may still ask.
+  if (core_.processes().is(static_cast<pid_t>(active->requester.tgid), active->requester.start_ns)) last_[active->requester.tgid] = std::move(ending);
+  active_.erase(active->requester.tgid);
+  outside_.log(fmt::format("recall of {}: {}", active->path, name(active->machine.outcome())));
+  announce(*active, "recall_ended");
 }
 
 void Recalls::end_process(const Active& active, const RecallEffect& effect, int signal) {
@@ -285,7 +287,7 @@ Json Recalls::json(const Active& active) const {
   Json object{{"schema", "holdfast.recall/1"},
               {"path", active.path},
               {"requester", {{"pid", active.requester.tgid}, {"uid", active.uid}, {"comm", active.comm}}},
-              {"phase", name(active.machine.phase())},
+              {"phase", active.closing ? "closing" : name(active.machine.phase())},
               {"outcome", name(active.machine.outcome())},
               {"on_timeout", name(active.machine.rules().on_timeout)},
               {"left", active.machine.left()},

@@ -64,8 +64,10 @@ class Recalls {
     hf_file_key key{};
     bool whole = false;
     std::string path;
-    LeaseId hold = 0;  ///< over the file, of this recall
-    bool covers(const hf_file_key& other) const { return whole ? other.device == key.device : other.inode == key.inode && other.device == key.device && other.generation == key.generation; }
+    LeaseId hold = 0;      ///< over the file, of this recall
+    bool closing = false;  ///< over, but for what comes back: static holds, then the end of the hold
+    bool covers(const hf_file_key& other) const { return !closing && is_target(other); }
+    bool is_target(const hf_file_key& other) const { return whole ? other.device == key.device : other.inode == key.inode && other.device == key.device && other.generation == key.generation; }
   };
   using ActivePtr = std::shared_ptr<Active>;
 
@@ -74,7 +76,8 @@ class Recalls {
   void drain();
   void carry_out(const ActivePtr& active, const RecallEffect& effect);
   void open(Active& active);
-  void close(Active& active);
+  void close(const ActivePtr& active);
+  void closed(const ActivePtr& active);
   void end_process(const Active& active, const RecallEffect& effect, int signal);
   RecallHolder holder_of(const Lease& lease) const;
   bool is_holder(const Active& active, const Lease& lease) const;

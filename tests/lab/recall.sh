@@ -106,7 +106,6 @@ watch_events
 tell window exit
 ended window
 hear watcher '"event":"recall_ended"'
-hear watcher '"event":"lease_ended"'
 check "it ends with the command" test "$(recall_left)" = 0
 check "and the file is free" truncate -s 4M $file
 make_file $file 4
@@ -116,7 +115,6 @@ start window holdfast recall $file -- bash -c "echo open; trap '' TERM HUP; whil
 hear window '^open'
 stop window KILL
 hear watcher '"event":"recall_ended"'
-hear watcher '"event":"lease_ended"'
 check "the window is closed" test "$(recall_left)" = 0
 make_file $file 4
 
@@ -139,7 +137,6 @@ holdfast hold $file --persist
 check "refused" refused truncate -s 0 $file
 check "the window passes it" holdfast recall $file -- truncate -s 2M $file
 hear watcher '"event":"recall_ended"'
-hear watcher '"event":"lease_ended".*"pid":[1-9]'
 check "held again" test "$(holdfast leases --json | jq '[.files[].leases[] | select(.kind == "static")] | length')" = 1
 check "refused again" refused truncate -s 0 $file
 holdfast hold $file --forget
