@@ -185,9 +185,12 @@ for kind in xfs ext4; do
   [ $kind = xfs ] || { umount /mnt/hf; mount /dev/pmem0 /mnt/hf; } # e4defrag moves no DAX file
   make_file $file 4
   make_file /mnt/hf/other 4
-  # In pieces, so that there is something to put together.
-  for i in 0 2 4 6; do fallocate -p -o $((i * 65536)) -l 65536 $file; done
-  for i in 6 4 2 0; do dd if=/dev/urandom of=$file bs=64K count=1 seek=$i conv=notrunc,fsync status=none; done
+  # In pieces, so that there is something to put together: another file takes what would come next.
+  rm $file
+  truncate -s 1M $file /mnt/hf/between
+  for i in {0..15}; do
+    for each in $file /mnt/hf/between; do dd if=/dev/urandom of=$each bs=64K count=1 seek="$i" conv=notrunc,fsync status=none; done
+  done
   before=$(sha256sum <$file) pieces=$(filefrag $file)
   begin_holder keeps --on-recall release
   start other hf-lab-holder /mnt/hf/other
