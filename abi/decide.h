@@ -26,8 +26,9 @@ struct hf_question {
 	__u64 first;
 	__u64 end;
 	__u32 window; /* thread group of the maintenance window that the breaker runs in; 0 = none */
-	__u32 flags;  /* HF_MOUNT_OWN_*: what a holder gets that would break its own lease */
+	__u32 flags;  /* HF_MOUNT_OWN_*: what a holder gets that would break its own lease; HF_QUESTION_* */
 };
+#define HF_QUESTION_LEASES_ONLY (1u << 31) /* not the hold of a maintenance window, under which nobody's memory is */
 
 /** The answer so far; starts as all zeroes. */
 struct hf_answer {
@@ -58,7 +59,7 @@ HF_INLINE void hf_decide_slot(const struct hf_question *question, const struct h
 		return;
 	if (slot->flags & HF_SLOT_WINDOW) {
 		/* The window's own hold: its command may break what nobody else may. Other slots refuse that command, too. */
-		if (answer->error || (question->window && question->window == slot->holder))
+		if (answer->error || (question->flags & HF_QUESTION_LEASES_ONLY) || (question->window && question->window == slot->holder))
 			return;
 		answer->error = HF_ETXTBSY;
 	} else if (slot->holder && slot->holder == question->task) {

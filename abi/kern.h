@@ -44,7 +44,29 @@ enum hf_op {
 	HF_OP_ATTRIBUTES = 20,	 /* FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, file_setattr() */
 	HF_OP_VERITY = 21,	 /* FS_IOC_ENABLE_VERITY */
 	HF_OP_LAYOUT_CALL = 22,	 /* one of the calls above whose details the gate could not see: refused on the whole file */
-	HF_OP_COUNT = 23,
+	HF_OP_DIRECT_WRITE = 23, /* a write with O_DIRECT to a file in the page cache: drops the pages of its range */
+	HF_OP_LOOP_ATTACH = 24,	 /* LOOP_SET_FD, LOOP_CHANGE_FD, LOOP_CONFIGURE of the file: a loop device's discards reach no hook */
+	HF_OP_COUNT = 25,
+};
+
+/** A function in the kernel through which layouts are broken, whatever the cause: where the tripwire is. Values are stable: they are in the journal. */
+enum hf_choke {
+	HF_CHOKE_NONE = 0,
+	HF_CHOKE_TRUNCATE_PAGES = 1,	/* truncate_inode_pages_range(): page cache and FS-DAX entries */
+	HF_CHOKE_INVALIDATE_PAGES = 2,	/* invalidate_inode_pages2_range(): what a direct write, or copy-on-write under DAX, drops */
+	HF_CHOKE_INVALIDATE_FOLIO = 3,	/* folio_unmap_invalidate(): ... and uncached buffered I/O */
+	HF_CHOKE_SHMEM = 4,		/* shmem_undo_range() */
+	HF_CHOKE_HUGETLB = 5,		/* remove_inode_hugepages() */
+	HF_CHOKE_XFS_UNMAP = 6,		/* __xfs_bunmapi(): extents leave the data fork */
+	HF_CHOKE_XFS_SHARE = 7,		/* xfs_reflink_remap_blocks(): extents of the source become shared */
+	HF_CHOKE_XFS_SWAP = 8,		/* xfs_swap_extents() */
+	HF_CHOKE_EXT4_REMOVE = 9,	/* ext4_ext_remove_space() */
+	HF_CHOKE_EXT4_SWAP = 10,	/* ext4_swap_extents() */
+	HF_CHOKE_EXT4_SHIFT = 11,	/* ext4_ext_shift_extents() */
+	HF_CHOKE_EXT4_INDIRECT = 12,	/* ext4_ind_remove_space() */
+	HF_CHOKE_POISON_DAX = 13,	/* mf_dax_kill_procs(): a memory failure under FS-DAX */
+	HF_CHOKE_POISON_PAGE = 14,	/* generic_, shmem_, hugetlbfs_error_remove_folio(): one in the page cache */
+	HF_CHOKE_COUNT = 15,
 };
 
 /** The identity of a file as the kernel sees it; the same for every path, mount and descriptor that reaches it. */
@@ -213,6 +235,8 @@ enum hf_event_kind {
 	HF_EVENT_REGISTERED = 2, /* the pinning call returned; hf_leases has the record */
 	HF_EVENT_RELEASED = 3,
 	HF_EVENT_INCOMPLETE = 4, /* a registration that user space must complete */
+	HF_EVENT_ESCAPE = 5,	 /* leased bytes were broken */
+	HF_EVENT_TRACED = 6,	 /* bytes of a traced file were broken */
 	HF_EVENT_QUOTA = 32,	 /* a registration without a record: its user has as many as the quota allows. `record` says whose. */
 	/* Of the daemon, to holders (hf_wire_event): */
 	HF_EVENT_RECALL = 33,	    /* an administrator asks for the lease */
@@ -290,6 +314,25 @@ struct hf_denial {
 #define HF_CUT_CGROUP (1u << 2)
 #define HF_CUT_ARGV (1u << 3)
 
+/** One frame of a program's stack: struct bpf_stack_build_id of <linux/bpf.h>, by its layout. */
+struct hf_user_frame {
+	__s32 status; /* 1: build_id and offset; 2: ip */
+	__u8 build_id[20];
+	__u64 address; /* offset in the file of that build id, or the instruction pointer */
+};
+
+/**
+ * Ring buffer hf_escapes: a break of a leased range, or of a traced file, that went through one of the choke points. Apart from the denials, so that a flood
+ * of those costs no escape its event.
+ */
+struct hf_escape {
+	struct hf_denial breaker; /* kind ESCAPE or TRACED; op: from the gate's hint, else NONE; error 0; lease_*: the leased extent; no file_path */
+	__u32 choke;		  /* enum hf_choke */
+	__u32 user_stack_bytes;
+	__u64 passed_ns; /* CLOCK_BOOTTIME: when the gate saw this very operation begin, 0 where it did not. Leases that began later were raced by it. */
+	struct hf_user_frame user_stack[HF_STACK_DEPTH];
+};
+
 /** Counters and the version of what is pinned: the array map hf_meta, one element. Only ever grows while the pins live. */
 struct hf_meta {
 	__u32 magic;
@@ -303,6 +346,9 @@ struct hf_meta {
 	__u64 unprotected;
 	__u64 hints_missed; /* decided from the call stack because the operation's own hook was skipped */
 	__u64 passed;	    /* range-touching operations let through */
+	__u64 escapes;	    /* breaks of leased ranges seen by the tripwire; of a thread on one file, those within a tenth of a second count as one */
+	__u64 escapes_lost; /* events of these that found the buffer full: there is one for each choke point passed */
+	__u64 tripwire_blind; /* choke points passed of which the inode could not be told */
 	char version[32];   /* of the Holdfast that armed the gate */
 };
 
@@ -314,7 +360,9 @@ enum hf_call_op {
 	HF_CALL_LEASE_END = 4,	 /* in: id */
 	HF_CALL_SWEEP = 5,	 /* in: part.file: drop the file's entry if it is empty */
 	HF_CALL_RACED = 6,	 /* in: part: is a break that overlaps it under way? out: raced */
-	HF_CALL_MOUNT = 7,	 /* in: id (s_dev), mount.seals, .flags, .window: the policy of a filesystem from now on */
+	HF_CALL_TRACE_BEGIN = 7, /* in: part.file: report its breaks as HF_EVENT_TRACED */
+	HF_CALL_TRACE_END = 8,	 /* in: part.file */
+	HF_CALL_MOUNT = 9,	 /* in: id (s_dev), mount.seals, .flags, .window: the policy of a filesystem from now on */
 };
 struct hf_call {
 	__u32 op;
@@ -353,8 +401,10 @@ struct hf_control {
 	__u32 adders;		  /* lease calls that are taking a slot now */
 	__u32 sweeping;		  /* an empty file entry is being dropped: adders wait, bounded */
 	__u32 default_flags;	  /* HF_MOUNT_* of filesystems without an entry in hf_mounts */
-	__u32 windows;		  /* maintenance windows that are open, over files or filesystems: entries of hf_windows */
+	__u32 xfs_inode_offset;	  /* offsetof(struct xfs_inode, i_vnode) from xfs' BTF; 0 while it is not loaded */
 	__u64 user_registrations; /* how many registrations of one user get a record; 0 = as many as there is room for. Root's don't count. */
+	__u32 windows;		  /* maintenance windows that are open, over files or filesystems: entries of hf_windows */
+	__u32 pad;
 };
 
 /** What the gate knows of an open file, asked for through the ioctl HF_IOCTL_FACTS by the daemon: the map hf_facts, one element. */
@@ -386,9 +436,11 @@ HF_ASSERT_SIZE(struct hf_part_key, 16);
 HF_ASSERT_SIZE(struct hf_part, 56);
 HF_ASSERT_SIZE(struct hf_lifecycle_event, 152);
 HF_ASSERT_SIZE(struct hf_denial, 2480);
-HF_ASSERT_SIZE(struct hf_meta, 112);
+HF_ASSERT_SIZE(struct hf_user_frame, 32);
+HF_ASSERT_SIZE(struct hf_escape, 2480 + 16 + 32 * HF_STACK_DEPTH);
+HF_ASSERT_SIZE(struct hf_meta, 136);
 HF_ASSERT_SIZE(struct hf_call, 224);
 HF_ASSERT_SIZE(struct hf_facts, 48);
-HF_ASSERT_SIZE(struct hf_control, 32);
+HF_ASSERT_SIZE(struct hf_control, 40);
 
 #endif

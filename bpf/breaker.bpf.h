@@ -218,6 +218,16 @@ __noinline int breaker_syscall(struct hf_denial *event)
 	return 0;
 }
 
+/* All of the breaker but the call stack and the file. */
+static __always_inline void breaker_who(struct hf_denial *event)
+{
+	event->cut = 0;
+	breaker_task(event);
+	breaker_syscall(event);
+	breaker_program(event);
+	breaker_cgroup(event);
+}
+
 /* Sends the refusal. Never decides anything: where the buffer is full the refusal stands and is counted. */
 static __noinline int report_denial(void *ctx, struct ask *ask, struct dentry *dentry, __u64 detail, __u32 magic)
 {
@@ -244,11 +254,7 @@ static __noinline int report_denial(void *ctx, struct ask *ask, struct dentry *d
 	event->lease_holder = ask->answer.holder;
 	event->magic = magic;
 	event->detail = detail;
-	event->cut = 0;
-	breaker_task(event);
-	breaker_syscall(event);
-	breaker_program(event);
-	breaker_cgroup(event);
+	breaker_who(event);
 	breaker_file(event, dentry);
 	n = bpf_get_stack(ctx, event->stack, sizeof(event->stack), 0);
 	event->stack_bytes = n > 0 ? n : 0;

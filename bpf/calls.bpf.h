@@ -94,6 +94,29 @@ static __always_inline int call_sweep(struct hf_file_key *file)
 	return error;
 }
 
+/* The filter counts a traced file like a leased one: the tripwire looks no further than that. */
+static __always_inline int call_trace(struct hf_file_key *file, int n)
+{
+	struct hf_fast *f = fast();
+	__u64 *known, count = 1;
+
+	if (!file || !f)
+		return -EINVAL;
+	struct hf_file_key key = *file;
+
+	known = bpf_map_lookup_elem(&hf_traced, &key);
+	if (n < 0 && !known)
+		return -ENOENT;
+	if (known && *known + n)
+		count = *known + n;
+	else if (n < 0)
+		count = 0;
+	if (count ? bpf_map_update_elem(&hf_traced, &key, &count, BPF_ANY) : bpf_map_delete_elem(&hf_traced, &key))
+		return -EAGAIN;
+	__sync_fetch_and_add(&f->filter[filter_index(key.inode, key.device)], n);
+	return 0;
+}
+
 /* The request stands in the map hf_request, which only the one daemon writes: a pointer into a map may go to helpers, one into a context may not. */
 SEC("syscall")
 int hf_call(void *ctx)
@@ -139,6 +162,12 @@ int hf_call(void *ctx)
 		break;
 	case HF_CALL_MOUNT:
 		result = call_mount((__u32)id, &call->mount);
+		break;
+	case HF_CALL_TRACE_BEGIN:
+		result = call_trace(&call->part.file, 1);
+		break;
+	case HF_CALL_TRACE_END:
+		result = call_trace(&call->part.file, -1);
 		break;
 	}
 	call->result = result;

@@ -5,7 +5,8 @@
  * Hooks, and what each sees:
  *   lsm/inode_setattr        every way to set a smaller size (notify_change): truncate, O_TRUNC, io_uring, nfsd, overlayfs
  *   lsm/file_permission      fallocate, clone, dedupe, copy, exchange: the last look before the filesystem works
- *   lsm/file_ioctl{,_compat} layout calls that reach a filesystem's own code
+ *                            writes with O_DIRECT to the page cache too
+ *   lsm/file_ioctl{,_compat} layout calls that reach a filesystem's own code; loop devices that are put on a file
  *   lsm/inode_file_setattr   attributes, from 6.17 (fs: add file_setattr()): the ioctls before it
  *   fentry vfs_fallocate, vfs_clone_file_range, do_clone_file_range, vfs_dedupe_file_range{,_one}, vfs_copy_file_range, remap_verify_area
  *                            leave a hint for file_permission: which operation, which range
@@ -389,6 +390,52 @@ static __noinline __u32 op_from_stack(void *ctx)
 	return look.op;
 }
 
+/*
+ * The bytes that a write with O_DIRECT touches, as far as the system call tells them before it runs: of pwrite64() and write() exactly, of the vectored
+ * ones from their offset on, of all others (io_uring, io_submit, splice) the whole file.
+ */
+static __always_inline void range_of_write(struct file *file, struct hf_question *question)
+{
+	question->first = 0;
+	question->end = HF_RANGE_END;
+#if defined(__TARGET_ARCH_x86)
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs;
+	__u64 first;
+
+	if ((task->flags & (PF_KTHREAD | PF_IO_WORKER)) || (task->thread_info.status & TS_COMPAT))
+		return;
+	regs = (void *)bpf_task_pt_regs(task);
+	first = file->f_flags & O_APPEND ? file->f_inode->i_size : file->f_pos;
+	switch (regs->orig_ax) {
+	case 1: /* write */
+		break;
+	case 18: /* pwrite64 */
+		first = file->f_flags & O_APPEND ? first : regs->r10;
+		break;
+	case 20: /* writev */
+		question->first = first;
+		return;
+	case 296: /* pwritev */
+		question->first = file->f_flags & O_APPEND ? first : regs->r10;
+		return;
+	default:
+		return;
+	}
+	question->first = first;
+	question->end = first + regs->dx < first ? HF_RANGE_END : first + regs->dx;
+#endif
+}
+
+/* Such a write drops the pages of its range from the page cache, pinned or not (kiocb_invalidate_pages()). Under DAX there are none, and tmpfs keeps its own. */
+static __always_inline bool drops_pages(struct file *file, __u32 side)
+{
+	struct inode *inode = file->f_inode;
+
+	return side == HF_SIDE_INTO && (file->f_flags & O_DIRECT) && !(inode->i_flags & S_DAX) &&
+	       (inode->i_sb->s_magic == XFS_SUPER_MAGIC || inode->i_sb->s_magic == EXT4_SUPER_MAGIC);
+}
+
 static __always_inline int judge_file(void *ctx, struct file *file, struct ask *ask, __u64 detail)
 {
 	return judge(ctx, ask, file->f_path.dentry, detail, file->f_inode->i_sb->s_magic);
@@ -424,6 +471,13 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 			flight_end(HF_SIDE_INTO, false);
 		}
 		return error;
+	}
+	if (drops_pages(file, side)) {
+		ask.question.op = HF_OP_DIRECT_WRITE;
+		range_of_write(file, &ask.question);
+		error = judge_file(ctx, file, &ask, 0);
+		if (error)
+			return error;
 	}
 	if (plain_io_syscall())
 		return 0;
@@ -528,7 +582,50 @@ static __always_inline bool tell_facts(struct file *file, __u32 command)
 	return true;
 }
 
-static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command, __u64 argument)
+/* @return the descriptor that a loop device is told to stand on; -1 for another command. LOOP_CONFIGURE has it as the first word of its argument. */
+static __always_inline int loop_descriptor(__u32 command, unsigned long argument)
+{
+	__u32 fd = 0;
+
+	switch (command & 0xffff) {
+	case CALL('L', 0): /* LOOP_SET_FD */
+	case CALL('L', 6): /* LOOP_CHANGE_FD */
+		return argument;
+	case CALL('L', 10): /* LOOP_CONFIGURE */
+		return bpf_probe_read_user(&fd, sizeof(fd), (void *)argument) ? -1 : (int)fd;
+	}
+	return -1;
+}
+
+/*
+ * A loop device on a leased file: its discards reach the filesystem's fallocate() past vfs_fallocate() and every security hook (lo_fallocate()), so it may
+ * not be made. The descriptor is looked up before the kernel does it: who swaps it in between gets his device, and the tripwire sees what it does.
+ */
+static __noinline int on_loop_attach(void *ctx, __u32 fd, __u32 command)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+	struct ask ask = {};
+	struct inode *inode;
+	__u32 magic;
+
+	if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), files + fd) || !file)
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	ask.key.inode = BPF_CORE_READ(inode, i_ino);
+	ask.key.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	ask.key.generation = BPF_CORE_READ(inode, i_generation);
+	if (!supported_magic(magic) || !may_be_held(ask.key.inode, ask.key.device))
+		return 0;
+	ask.question.op = HF_OP_LOOP_ATTACH;
+	ask.question.end = HF_RANGE_END;
+	return judge(ctx, &ask, BPF_CORE_READ(file, f_path.dentry), command, magic);
+}
+
+static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command, unsigned long argument)
 {
 	struct inode *inode = file->f_inode;
 	struct ask ask = {};
@@ -537,6 +634,14 @@ static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command,
 
 	if (tell_facts(file, command))
 		return -EUCLEAN;
+	if ((inode->i_mode & S_IFMT) == S_IFBLK) {
+		int fd = loop_descriptor(command, argument);
+
+		if (fd < 0)
+			return 0;
+		error = on_loop_attach(ctx, fd, command);
+		return error == -HF_EDEADLK ? -HF_EDEADLK : error ? -HF_ETXTBSY : 0;
+	}
 	op = op_of_ioctl(command, inode->i_sb->s_magic);
 	if (!op)
 		return 0;

@@ -22,6 +22,7 @@
 #include "breaker.bpf.h"
 #include "gate.bpf.h"
 #include "observer.bpf.h"
+#include "tripwire.bpf.h"
 #include "calls.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -30,6 +30,7 @@ enum {
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
@@ -37,6 +38,8 @@ enum {
 	BPF_F_NO_PREALLOC = 1,
 	BPF_F_MMAPABLE = 1024,
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
+	BPF_F_USER_STACK = 256,
+	BPF_F_USER_BUILD_ID = 2048,
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -58,7 +61,12 @@ typedef struct {
 	__u32 val;
 } kgid_t;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct inode {
+	atomic_t i_count;
 	kuid_t i_uid;
 	unsigned long i_ino;
 	struct super_block *i_sb;
@@ -87,8 +95,32 @@ struct file_operations {
 	void *remap_file_range;
 };
 
+struct address_space {
+	struct inode *host;
+};
+
+struct page {
+	unsigned long index;
+	unsigned long compound_head;
+};
+
+struct folio {
+	unsigned long index;
+	unsigned int _nr_pages;
+};
+/* 6.14 and before (mm: rename folio's count of pages) */
+struct folio___older {
+	unsigned int _folio_nr_pages;
+};
+
+enum pageflags {
+	PG_head = 6,
+};
+
 struct file {
 	struct inode *f_inode;
+	unsigned int f_flags;
+	long long f_pos;
 	struct path f_path;
 	const struct file_operations *f_op;
 };
@@ -163,10 +195,10 @@ struct task_struct {
 	struct task_struct *real_parent;
 	__u64 start_boottime;
 	const struct cred *cred;
-	struct files_struct *files;
 	kuid_t loginuid;
 	unsigned int sessionid;
 	struct css_set *cgroups;
+	struct files_struct *files;
 	char comm[16];
 };
 
@@ -174,7 +206,10 @@ struct task_struct {
 
 #define S_IFMT 0170000
 #define S_IFREG 0100000
+#define S_IFBLK 0060000
 #define S_DAX (1u << 13)
+#define O_DIRECT 040000
+#define O_APPEND 02000
 #define MAY_WRITE 2
 #define MAY_READ 4
 #define ATTR_SIZE (1u << 3)

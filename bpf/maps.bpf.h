@@ -205,6 +205,33 @@ struct {
 	__uint(max_entries, 4 << 20);
 } hf_denials SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} hf_escapes SEC(".maps");
+
+/* Files whose breaks are told whether leased or not: the count of those who asked. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hf_file_key);
+	__type(value, __u64);
+} hf_traced SEC(".maps");
+
+/* What the tripwire last told of a thread, so that an operation of a thousand extents is told once. */
+struct hf_tripped {
+	struct hf_file_key file;
+	__u64 time_ns;
+	__u64 chokes; /* bits 1 << enum hf_choke */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct hf_tripped);
+} hf_tripped SEC(".maps");
+
 /* Apart from the denials, so that a flood of those costs no registration its event. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -268,6 +295,14 @@ static __always_inline __u32 filter_index(__u64 inode, __u32 device)
 static __always_inline __u32 sealed_index(__u32 device)
 {
 	return (device ^ (device >> 20)) & (HF_SEALED_SIZE - 1);
+}
+
+/* @return false where the file surely has no leased slot */
+static __always_inline bool may_be_leased(__u64 inode, __u32 device)
+{
+	struct hf_fast *f = fast();
+
+	return !f || f->filter[filter_index(inode, device)];
 }
 
 /* @return false where the file surely has no leased slot and its filesystem no seal */

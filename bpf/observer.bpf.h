@@ -2,7 +2,7 @@
 /*
  * The observer: sees every RDMA registration over a shared file mapping, whoever makes it, and gives it its lease before the pin begins.
  *
- * Probes (kprobe events, made by the loader so that they wait for modules and let them go again; see src/kernel/observer_probes.cpp):
+ * Probes (kprobe events, made by the loader so that they wait for modules and let them go again; see src/kernel/probes.cpp):
  *   entry and return of ib_umem_get (__ib_umem_get_va where ib_umem_get_desc took its place) and of ib_umem_odp_get: (device, address, size, access)
  *   return of ib_umem_odp_alloc_implicit; entry of ib_umem_release and ib_umem_odp_release
  *

@@ -24,11 +24,12 @@ errors() { sed -n 's/.*errors: \([0-9]*\).*/\1/p' "$1.out"; }
 states() { sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$1.out"; }
 
 status=0
+rm -f counts
 for consent in 0 1; do
 	for how in safety liveness; do
 		name=$how$consent
 		verify "$name" "$how" -DCONSENT=$consent
-		printf 'model: %s, escalation %s: %s states, %s errors\n' "$how" "$([ $consent = 1 ] && echo kill || echo fence)" "$(states "$name")" "$(errors "$name")"
+		printf 'model: %s, escalation %s: %s states, %s errors\n' "$how" "$([ $consent = 1 ] && echo kill || echo fence)" "$(states "$name")" "$(errors "$name")" | tee -a counts
 		[ "$(errors "$name")" = 0 ] || { status=1; spin -t -p -DCONSENT=$consent "$here/recall.pml" 2>/dev/null | tail -n 60 >&2 || :; }
 	done
 done
@@ -36,5 +37,6 @@ for bug in 1 2 3 4 5; do
 	verify "bug$bug" safety -DCONSENT=0 -DBUG=$bug
 	[ "$(errors "bug$bug")" != 0 ] || { echo "model: the broken rule $bug was not found out" >&2; status=1; }
 done
-[ $status != 0 ] || echo "model: each of 5 broken rules was found out"
+[ $status != 0 ] || echo "model: each of 5 broken rules was found out" | tee -a counts
+[ -z "${HOLDFAST_COUNTS:-}" ] || { mkdir -p "$HOLDFAST_COUNTS" && cp counts "$HOLDFAST_COUNTS/model"; }
 exit $status

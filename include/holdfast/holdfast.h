@@ -84,7 +84,9 @@ enum hf_operation {
 	HF_OPERATION_MIGRATE = 19,
 	HF_OPERATION_ATTRIBUTES = 20,
 	HF_OPERATION_VERITY = 21,
-	HF_OPERATION_LAYOUT_CALL = 22 /* one of the calls above, seen without its details */
+	HF_OPERATION_LAYOUT_CALL = 22,	/* one of the calls above, seen without its details */
+	HF_OPERATION_DIRECT_WRITE = 23, /* a write with O_DIRECT to a file in the page cache */
+	HF_OPERATION_LOOP_ATTACH = 24	/* a loop device is put on the file */
 };
 
 enum hf_lease_event_kind {

@@ -118,7 +118,7 @@ for name in pool shared; do
   errors=$((errors + $(number errors "$heard")))
   bytes_lost=$((bytes_lost + $(lost "${!name}" "$heard")))
 done
-escapes=$(holdfast status --json | jq -r '.escapes // empty | if type == "object" then .total else . end')
+escapes=$(holdfast status --json | jq -r '.gate.escapes')
 echo
 say "$refused breaks refused, $nameless refusals without a name, $controls harmless operations allowed."
 say "$(mib $written) written remotely in the meantime, $errors errors."

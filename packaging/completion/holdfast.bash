@@ -5,28 +5,37 @@ _holdfast() {
   prev=${COMP_WORDS[COMP_CWORD-1]}
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
-    if [[ $verb = hold && $word = -- ]]; then
+    if [[ ( $verb = hold || $verb = recall ) && $word = -- ]]; then
       # From here on it is the other program's command line.
       if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
       return
     fi
     case $word in
-      --socket|--range|--label) ((i++)) ;;
+      --socket|--range|--label|--wait|--on-timeout|--seal|--except-user|--except-program) ((i++)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=$word; elif [[ -z $sub ]]; then sub=$word; fi ;;
     esac
   done
   case $prev in
     --socket) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    --range|--label) return ;;
+    --range|--label|--wait) return ;;
+    --on-timeout) mapfile -t COMPREPLY < <(compgen -W 'deny fence kill' -- "$cur"); return ;;
+    --seal) mapfile -t COMPREPLY < <(compgen -W 'truncate punch zero shift unshare reflink dedupe exchange attributes verity direct-write loop unknown all' -- "$cur"); return ;;
+    --except-user) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
+    --except-program) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
   esac
   local words
   case $verb in
-    '') words='status leases registrations watch hold why gate --socket --version --help' ;;
+    '') words='status leases registrations watch hold why escapes gate --socket --version --help' ;;
     status|leases|registrations) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
-    hold) words='--range --settle --label --json --help --' ;;
+    hold) words='--range --settle --label --persist --forget --json --help --' ;;
+    escapes) words='--json --help' ;;
     why) words='--json --help' ;;
+    recall) words='--wait --on-timeout --json --help --' ;;
+    guard) words='--seal --except-user --except-program --json --help' ;;
+    unguard|reload) words='--json --help' ;;
+    config) if [[ -z $sub ]]; then words='check --help'; else words='--json --help'; fi ;;
     gate)
       case $sub in
         '') words='status detach --help' ;;
@@ -34,7 +43,7 @@ _holdfast() {
         detach) words='--yes --json --help' ;;
       esac ;;
   esac
-  if [[ $verb = hold || $verb = why ]] && [[ $cur != -* ]]; then
+  if [[ $verb = hold || $verb = why || $verb = recall || $verb = guard || $verb = unguard ]] && [[ $cur != -* ]]; then
     compopt -o filenames
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
   else

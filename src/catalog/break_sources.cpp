@@ -262,6 +262,28 @@ constexpr std::array kBreakSources{
                 "all",
                 "file_permission, and the call stack",
                 Verdict::refused},
+    BreakSource{HF_OP_DIRECT_WRITE,
+                "direct-write",
+                BreakClass::invalidate,
+                "writes past the page cache: the pages of its range are dropped, pinned or not",
+                {"write O_DIRECT", "pwrite O_DIRECT", "writev O_DIRECT", "io_submit O_DIRECT", "io_uring WRITE O_DIRECT"},
+                Touches::range,
+                "[offset, offset + length) of write and pwrite; of writev from the offset on; by io_submit and io_uring the whole file",
+                kPageCache,
+                "xfs ext4",
+                "file_permission",
+                Verdict::refused},
+    BreakSource{HF_OP_LOOP_ATTACH,
+                "loop-attach",
+                BreakClass::loop,
+                "puts a loop device on the file, whose discards and direct I/O no hook sees",
+                {"LOOP_CONFIGURE", "LOOP_SET_FD", "LOOP_CHANGE_FD"},
+                Touches::whole_file,
+                "the whole file",
+                kAllKinds,
+                "all",
+                kIoctl,
+                Verdict::refused},
 };
 
 constexpr std::size_t kOperations = HF_OP_COUNT - 1;  // all but HF_OP_NONE
@@ -358,6 +380,8 @@ std::string_view name(BreakClass value) {
       return "device";
     case BreakClass::exports:
       return "exports";
+    case BreakClass::loop:
+      return "loop";
     case BreakClass::hardware:
       return "hardware";
   }

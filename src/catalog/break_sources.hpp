@@ -35,6 +35,7 @@ enum class BreakClass : std::uint8_t {
   whole_filesystem,
   device,
   exports,
+  loop,
   hardware,
 };
 

@@ -36,6 +36,7 @@ void add_registrations(CLI::App& app, Cli& cli);
 void add_watch(CLI::App& app, Cli& cli);
 void add_hold(CLI::App& app, Cli& cli);
 void add_why(CLI::App& app, Cli& cli);
+void add_escapes(CLI::App& app, Cli& cli);
 void add_gate(CLI::App& app, Cli& cli);
 void add_recall(CLI::App& app, Cli& cli);
 void add_guard(CLI::App& app, Cli& cli);

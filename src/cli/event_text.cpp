@@ -108,6 +108,29 @@ std::string breaker_text(const Json& breaker) {
   return printable(out);
 }
 
+std::string stack_text(const Json& stack, const char* indent) {
+  std::string out;
+  for (const Json& frame : stack.is_array() ? stack : Json::array())
+    out += std::string("\n") + indent + printable(frame.is_string() ? frame.get<std::string>() : dump(frame));
+  return out;
+}
+
+std::string break_text(const Json& event, const Terminal& terminal) {
+  const bool escape = text_at(event, "event") == "escape";
+  const std::string operation = text_at(event, "operation");
+  std::string holders;
+  const Json& leases = member(event, "leases");
+  for (const Json& lease : leases.is_array() ? leases : Json::array()) holders += (holders.empty() ? "" : ", ") + process_text(lease);
+  std::string out = fmt::format("{}  {}  {}  in {}{}  {}", escape ? terminal.paint(Colour::kAlarm, " ESCAPE ") : "traced", extent_text(member(event, "range")),
+                                printable(file_text(event)), printable(text_at(event, "choke_point")),
+                                operation.empty() ? "" : " (" + printable(operation) + ")", breaker_text(member(event, "breaker")));
+  if (!escape) return out;
+  if (!holders.empty()) out += "\n    leased by: " + printable(holders);
+  out += "\n    kernel:" + stack_text(member(member(event, "breaker"), "stack"), "      ");
+  if (const Json& user = member(event, "user_stack"); user.is_array() && !user.empty()) out += "\n    program:" + stack_text(user, "      ");
+  return out;
+}
+
 std::string watch_text(const Json& event, const Terminal& terminal) {
   const std::string kind = text_at(event, "event");
   const std::string time = local_time(text_at(event, "time"));
@@ -118,7 +141,7 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
     return stamp + fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
                                printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker"))) +
            (text_at(event, "seal").empty() ? "" : "  (sealed against " + text_at(event, "seal") + ")");
-  if (kind == "escape") return stamp + terminal.paint(Colour::kRed, "ESCAPE") + "  " + printable(dump(event));
+  if (kind == "escape" || kind == "traced") return stamp + break_text(event, terminal);
   if (kind == "registration") {
     const std::string reasons = reasons_text(member(event, "reasons"));
     return stamp + printable(lease_line(event, "registered") + (reasons.empty() ? "" : ": " + reasons));
@@ -130,6 +153,9 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
   if (kind == "registration_ended") return stamp + printable(lease_line(event, "registration ended"));
   if (kind == "lease") return stamp + printable(lease_line(event, "lease"));
   if (kind == "lease_ended") return stamp + printable(lease_line(event, "lease ended"));
+  if (kind == "escapes_lost")
+    return stamp +
+           terminal.paint(Colour::kRed, fmt::format("ESCAPE  {} without a name: the kernel's buffer was full", count_text(number_at(event, "count"), "break")));
   if (kind == "denials_lost")
     return stamp + terminal.paint(Colour::kYellow, fmt::format("{} without a name: the kernel's buffer was full (they were refused all the same)",
                                                                count_text(number_at(event, "count"), "refusal")));

@@ -123,6 +123,7 @@ int run(std::vector<std::string> arguments) {
   add_watch(app, cli);
   add_hold(app, cli);
   add_why(app, cli);
+  add_escapes(app, cli);
   add_recall(app, cli);
   add_guard(app, cli);
   add_unguard(app, cli);

@@ -27,6 +27,8 @@ const char* code(Colour colour) {
       return "32";
     case Colour::kYellow:
       return "33";
+    case Colour::kAlarm:
+      return "1;37;41";
     case Colour::kPlain:
       break;
   }

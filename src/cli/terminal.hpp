@@ -9,7 +9,7 @@
 
 namespace hf::cli {
 
-enum class Colour { kPlain, kBold, kDim, kRed, kGreen, kYellow };
+enum class Colour { kPlain, kBold, kDim, kRed, kGreen, kYellow, kAlarm };
 
 class Terminal {
  public:

@@ -50,17 +50,15 @@ int status(const Cli& cli) {
   const Status usable = support.usable();
   const Verdict verdict = judge(*gate);
   if (cli.json) {
-    Json out{{"state", verdict.word},    {"armed", gate->armed},         {"other_version", gate->other_version},
-             {"version", gate->version}, {"hooks", gate->hooks},         {"missing", gate->missing},
-             {"waiting", gate->waiting}, {"pins", kPinDirectory},        {"kernel", support.release},
-             {"lsm", support.lsm_list},  {"lockdown", support.lockdown}, {"usable", usable.has_value()}};
+    Json out{{"state", verdict.word},       {"armed", gate->armed},         {"other_version", gate->other_version},
+             {"version", gate->version},    {"hooks", gate->hooks},         {"missing", gate->missing},
+             {"waiting", gate->waiting},    {"unwatched", gate->unwatched}, {"pins", kPinDirectory},
+             {"kernel", support.release},   {"lsm", support.lsm_list},      {"lockdown", support.lockdown},
+             {"usable", usable.has_value()}};
     if (!usable) out["unusable_because"] = usable.error().text();
     if (gate->meta)
-      out["counters"] = {{"denials", gate->meta->denials},
-                         {"denials_lost", gate->meta->denials_lost},
-                         {"passed", gate->meta->passed},
-                         {"registrations", gate->meta->registrations},
-                         {"unprotected", gate->meta->unprotected}};
+      out["counters"] = {{"denials", gate->meta->denials}, {"denials_lost", gate->meta->denials_lost},   {"passed", gate->meta->passed},
+                         {"escapes", gate->meta->escapes}, {"registrations", gate->meta->registrations}, {"unprotected", gate->meta->unprotected}};
     std::printf("%s\n", dump(out, 2).c_str());
     return verdict.status;
   }
@@ -70,6 +68,8 @@ int status(const Cli& cli) {
   if (!gate->hooks.empty()) facts.add("hooks", std::to_string(gate->hooks.size()) + " attached, pinned in " + kPinDirectory);
   if (!gate->missing.empty() && !gate->hooks.empty()) facts.add("missing", list(gate->missing));
   if (!gate->waiting.empty()) facts.add("waiting", list(gate->waiting) + " (attached when their module is loaded)");
+  if (!gate->unwatched.empty())
+    facts.add("unwatched", terminal.paint(Colour::kYellow, list(gate->unwatched)) + " (not in this kernel: breaks may pass there unseen)");
   if (gate->meta) {
     facts.add("refused", std::to_string(gate->meta->denials) +
                              (gate->meta->denials_lost ? fmt::format(" ({} of them without a name: the buffer was full)", gate->meta->denials_lost) : ""));

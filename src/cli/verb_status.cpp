@@ -33,8 +33,14 @@ void print(const Json& answer) {
   facts.add("refused", fmt::format("{} since the gate was armed, {} since holdfastd started", number_at(gate, "denials"), number_at(denials, "since_start")));
   if (const std::uint64_t nameless = number_at(gate, "denials_lost"))
     facts.add("", terminal.paint(Colour::kYellow, fmt::format("{} of them without a name: the kernel's buffer was full", nameless)));
+  const Json& escapes = member(answer, "escapes");
+  const std::uint64_t escaped = number_at(gate, "escapes") + number_at(gate, "escapes_lost");
+  facts.add("escapes", escaped ? terminal.paint(Colour::kAlarm, fmt::format(" {} since the gate was armed ", number_at(gate, "escapes"))) : "none");
+  if (const std::uint64_t missed = number_at(gate, "tripwire_missed") + number_at(gate, "tripwire_blind"))
+    facts.add("", terminal.paint(Colour::kYellow, fmt::format("{} that the tripwire could not look at", count_text(missed, "possible break"))));
   facts.add("clients", fmt::format("{}, {}", count_text(number_at(answer, "connections"), "connection"), count_text(number_at(answer, "watchers"), "watcher")));
   std::printf("%s", facts.text(terminal).c_str());
+  if (escaped || number_at(escapes, "since_start")) std::printf("Next: holdfast escapes says what broke which lease\n");
   if (bare) std::printf("Next: holdfast registrations says why %s not protected\n", bare == 1 ? "one is" : "some are");
 }
 

@@ -44,11 +44,11 @@ char* copy_text(const std::string& text) {
 }
 
 constexpr const char* kOperations[] = {
-    "none",          "truncate",     "punch",        "zero",    "collapse",    "insert", "unshare",     "write-zeroes",
-    "fallocate-new", "reflink",      "reflink-from", "dedupe",  "dedupe-from", "copy",   "copy-from",   "exchange",
-    "swap-extents",  "move-extents", "swap-boot",    "migrate", "attributes",  "verity", "layout-call",
+    "none",      "truncate",     "punch",      "zero",        "collapse",    "insert",       "unshare",     "write-zeroes", "fallocate-new",
+    "reflink",   "reflink-from", "dedupe",     "dedupe-from", "copy",        "copy-from",    "exchange",    "swap-extents", "move-extents",
+    "swap-boot", "migrate",      "attributes", "verity",      "layout-call", "direct-write", "loop-attach",
 };
-static_assert(std::size(kOperations) == HF_OP_COUNT && static_cast<int>(HF_OPERATION_LAYOUT_CALL) == static_cast<int>(HF_OP_LAYOUT_CALL) &&
+static_assert(std::size(kOperations) == HF_OP_COUNT && static_cast<int>(HF_OPERATION_LOOP_ATTACH) == static_cast<int>(HF_OP_LOOP_ATTACH) &&
                   static_cast<int>(HF_OPERATION_COPY_FROM) == static_cast<int>(HF_OP_COPY_FROM) && HF_RANGES_MAX == HF_WIRE_RANGES_MAX &&
                   HF_LABEL_MAX + 1 == sizeof(hf_wire_acquire::label),
               "the public header and abi/ have come apart");

@@ -235,6 +235,9 @@ void Session::on_event(const Frame& frame) {
     case HF_EVENT_DENIAL:
       event.kind = HF_LEASE_EVENT_DENIED;
       break;
+    case HF_EVENT_ESCAPE:
+      event.kind = HF_LEASE_EVENT_ESCAPED;
+      break;
     case HF_EVENT_RECALL:
       event.kind = HF_LEASE_EVENT_RECALL;
       break;

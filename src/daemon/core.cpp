@@ -18,7 +18,7 @@ bool needs_settling(const Lease& lease) { return is_registration(lease) && (leas
 }  // namespace
 
 Core::Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes)
-    : gate_(gate), guards_(gate), grants_(std::move(grants)), hooks_(std::move(hooks)), processes_(std::move(processes)), identity_(processes_) {}
+    : gate_(gate), guards_(gate), grants_(std::move(grants)), hooks_(std::move(hooks)), processes_(std::move(processes)), identity_(processes_), user_stacks_(processes_) {}
 
 Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& state_file, Hooks hooks, ProcessTable processes) {
   HF_TRY_ASSIGN(const auto standing, gate.leases());
@@ -29,6 +29,7 @@ Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& sta
   if (const auto meta = gate.meta()) {
     core->lifecycle_lost_ = meta->lifecycle_lost;
     core->denials_lost_ = meta->denials_lost;
+    core->escapes_lost_ = meta->escapes_lost;
   }
   HF_TRY(core->resync());
   core->restore_grants();
@@ -218,12 +219,69 @@ void Core::denied(const hf_denial& event) {
   if (hooks_.watched()) hooks_.announce({denial_event_json(*denial), std::move(uids)});
 }
 
+bool Core::was_raced(const hf_escape& event, const Denial& what) const {
+  if (!event.passed_ns || what.leases.empty()) return false;
+  return std::all_of(what.leases.begin(), what.leases.end(), [&](const Denial::Broken& broken) {
+    const auto* lease = table_.find(broken.id);
+    return lease && lease->since_ns >= event.passed_ns;
+  });
+}
+
+void Core::escaped(const hf_escape& event) {
+  Escape escape{.traced = event.breaker.kind == HF_EVENT_TRACED, .what = describe(event.breaker), .choke = event.choke};
+  if (!escape.traced && was_raced(event, escape.what)) {
+    raced_breaks_++;
+    return;
+  }
+  auto& what = escape.what;
+  const auto frames = std::min<std::size_t>(event.user_stack_bytes / sizeof(event.user_stack[0]), HF_STACK_DEPTH);
+  const bool alive = processes_.is(static_cast<pid_t>(event.breaker.tgid), event.breaker.start_ns);
+  escape.user_stack =
+      user_stacks_.describe({event.user_stack, frames}, static_cast<pid_t>(event.breaker.tgid), alive, what.breaker.executable.value.value_or(""));
+  std::vector<std::uint32_t> uids{what.breaker.uid};
+  for (const auto& lease : what.leases) uids.push_back(lease.uid);
+  if (escape.traced) {
+    for (const auto& trace : traces_)
+      if (what.path.empty() && trace.file == what.file) what.path = trace.path;
+    if (hooks_.watched()) hooks_.announce({escape_event_json(escape), {}});
+    return;
+  }
+  escape.number = escapes_.number(event);
+  what.number = escape.number;
+  const auto json = escape_event_json(escape);
+  if (const auto kept = escapes_.add(json); !kept) hooks_.report(kept.error());
+  hooks_.tell_escape(escape);
+  for (const auto& lease : what.leases)
+    if (const auto owner = owners_.find(lease.id); owner != owners_.end()) owner->second->lease_escaped(lease.id, escape);
+  hooks_.announce({json, std::move(uids)});
+}
+
+Status Core::trace(const hf_file_key& file, const std::string& path, const LeaseOwner* owner) {
+  HF_TRY(gate_.trace_begin(file));
+  traces_.push_back({file, path, owner});
+  return {};
+}
+
+void Core::end_traces(const LeaseOwner* owner) {
+  std::erase_if(traces_, [&](const Trace& trace) {
+    if (trace.owner != owner) return false;
+    if (const auto ended = gate_.trace_end(trace.file); !ended) hooks_.report(ended.error());
+    return true;
+  });
+}
+
 void Core::maintain(std::uint64_t now_ns) {
   if (const auto meta = gate_.meta()) {
     if (std::exchange(lifecycle_lost_, meta->lifecycle_lost) != meta->lifecycle_lost)
       if (const auto synced = resync(); !synced) hooks_.report(synced.error());
     if (const auto before = std::exchange(denials_lost_, meta->denials_lost); before != meta->denials_lost)
-      hooks_.announce({denials_lost_event_json(meta->denials_lost - before), {}});
+      hooks_.announce({lost_event_json("denials_lost", meta->denials_lost - before), {}});
+    if (const auto before = std::exchange(escapes_lost_, meta->escapes_lost); before != meta->escapes_lost) {
+      const auto count = meta->escapes_lost - before;
+      hooks_.report(
+          {ENOBUFS, fmt::format("ESCAPE: {} of them found the kernel's buffer full and have no name", count), "See `holdfast escapes` for the others."});
+      hooks_.announce({lost_event_json("escapes_lost", count), {}});
+    }
   }
   const auto unsettled = unsettled_;
   for (const auto id : unsettled) settle_pinning(id, now_ns);
@@ -295,6 +353,7 @@ Status Core::release(LeaseId id, const LeaseOwner* owner) {
 }
 
 void Core::owner_gone(const LeaseOwner* owner) {
+  end_traces(owner);
   std::vector<LeaseId> ids;
   for (const auto& [id, whose] : owners_)
     if (whose == owner) ids.push_back(id);

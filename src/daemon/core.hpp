@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemon/denial_log.hpp"
+#include "daemon/escape_log.hpp"
 #include "daemon/gate_like.hpp"
 #include "daemon/grants.hpp"
 #include "daemon/guards.hpp"
@@ -21,6 +22,7 @@
 #include "kernel/identity.hpp"
 #include "kernel/paths.hpp"
 #include "kernel/process.hpp"
+#include "kernel/user_stack.hpp"
 #include "lease/table.hpp"
 
 namespace hf {
@@ -36,6 +38,8 @@ class LeaseOwner {
  public:
   virtual ~LeaseOwner() = default;
   virtual void lease_denied(LeaseId lease, const Denial& denial) = 0;
+  /// The layout of leased bytes has changed.
+  virtual void lease_escaped(LeaseId lease, const Escape& escape) = 0;
   /// The lease is no more, and its owner did not ask for that.
   virtual void lease_ended(LeaseId lease) = 0;
 };
@@ -46,6 +50,7 @@ struct Hooks {
   std::function<bool()> watched;                         ///< is there anyone to announce to?
   std::function<void(const Announcement&)> announce;
   std::function<void(const Denial&)> tell_denial;      ///< to the operator
+  std::function<void(const Escape&)> tell_escape;      ///< to the operator, so that it can't be overlooked
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
   std::function<void(const hf_lease&)> tell_quota;     ///< a registration beyond its user's quota: nothing of it is kept
   std::function<void(const Error&)> report;            ///< an operator should know
@@ -64,6 +69,9 @@ class Core {
   GateLike& gate() const { return gate_; }
   const LeaseTable& table() const { return table_; }
   const DenialLog& denials() const { return denials_; }
+  EscapeLog& escapes() { return escapes_; }
+  /// Breaks that were under way when the leases that they touch began: those registrations count as raced, and it is no escape.
+  std::uint64_t raced_breaks() const { return raced_breaks_; }
   const ProcessTable& processes() const { return processes_; }
   IdentityReader& identity() { return identity_; }
   const std::vector<std::string>& warnings(LeaseId lease) const;
@@ -74,6 +82,7 @@ class Core {
 
   /// Events of the gate.
   void denied(const hf_denial& event);
+  void escaped(const hf_escape& event);
   void lifecycle(const hf_lifecycle_event& event);
   /// Reads the kernel's maps anew: after lost events. Idempotent.
   Status resync();
@@ -87,6 +96,8 @@ class Core {
                               std::uint32_t page_shift, LeaseOwner* owner);
   Status reclaim(LeaseId lease, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner);
   Status release(LeaseId lease, const LeaseOwner* owner);
+  /// Tells of every break of the file from now on, until the owner is gone.
+  Status trace(const hf_file_key& file, const std::string& path, const LeaseOwner* owner);
   /// Ends a lease that is being made and was never handed out, or one of the daemon's own.
   void withdraw(LeaseId lease) { (void)end(lease); }
   /// The connection is gone: so are its leases.
@@ -119,6 +130,8 @@ class Core {
   void count(const Lease& lease, bool more);
   void end_overdue(std::uint64_t now_ns);
   Denial describe(const hf_denial& event);
+  bool was_raced(const hf_escape& event, const Denial& what) const;
+  void end_traces(const LeaseOwner* owner);
 
   GateLike& gate_;
   Guards guards_;
@@ -126,9 +139,18 @@ class Core {
   Hooks hooks_;
   ProcessTable processes_;
   IdentityReader identity_;
+  UserStacks user_stacks_;
   MountTable mounts_;
   LeaseTable table_;
   DenialLog denials_;
+  EscapeLog escapes_;
+  std::uint64_t raced_breaks_ = 0;
+  struct Trace {
+    hf_file_key file;
+    std::string path;
+    const LeaseOwner* owner;
+  };
+  std::vector<Trace> traces_;
   std::unordered_map<LeaseId, LeaseOwner*> owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
@@ -137,6 +159,7 @@ class Core {
   bool sweep_due_ = false;
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;
+  std::uint64_t escapes_lost_ = 0;
 };
 
 }  // namespace hf

@@ -15,6 +15,7 @@
 
 #include "catalog/break_sources.hpp"
 #include "daemon/json.hpp"
+#include "catalog/choke_points.hpp"
 #include "daemon/words.hpp"
 #include "lease/seals.hpp"
 
@@ -34,6 +35,18 @@ std::string denial_line(const Denial& denial) {
   return line;
 }
 
+std::string escape_line(const Escape& escape) {
+  const auto& what = escape.what;
+  const auto& who = what.breaker.executable.value ? *what.breaker.executable.value : what.breaker.comm;
+  auto line = fmt::format("ESCAPE: the layout of leased bytes [{}, {}) of {} was broken by {}, process {} of uid {}, in {}", what.leased.first,
+                          what.leased.end == HF_RANGE_END ? "end" : std::to_string(what.leased.end), what.path.empty() ? "an unnamed file" : what.path, who,
+                          what.breaker.pid, what.breaker.uid, choke_name(escape.choke));
+  if (!what.leases.empty())
+    line += fmt::format("; held by process {} ({}), which must stop using that memory", what.leases.front().pid, what.leases.front().comm);
+  if (what.breaker.stack.value) line += fmt::format("; stack: {}", fmt::join(*what.breaker.stack.value, " < "));
+  return line;
+}
+
 std::string unprotected_line(const Lease& lease) {
   auto line = fmt::format("a registration of process {} ({}) on {} is not protected", lease.holder.tgid, lease.holder.comm, lease.device);
   for (const auto& reason : reason_words(lease.reasons)) line += fmt::format("; {}: {}", reason.id, reason.text);
@@ -44,7 +57,7 @@ std::string unprotected_line(const Lease& lease) {
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
     : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_) {
-  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns()};
+  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .read_events = [this] { read_gate(); }};
 }
 
 Daemon::~Daemon() {
@@ -63,6 +76,7 @@ Hooks Daemon::hooks() {
   hooks.watched = [this] { return server_.watchers > 0; };
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
   hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
+  hooks.tell_escape = [this](const Escape& escape) { log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }); };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
   hooks.tell_quota = [this](const hf_lease& record) {
     log_limited(line_limit_, Priority::kWarning, [&] {
@@ -118,6 +132,7 @@ Status Daemon::start() {
     log_error(loaded.error());
     log_line(Priority::kError, "the configuration is not in force; what was before is, or the defaults. After mending it: holdfast reload");
   }
+  if (const auto opened = core_->escapes().open(options_.escapes_file); !opened) log_error(opened.error());
   asio::error_code error;
   acceptor_.assign(asio::local::stream_protocol(), listener_.socket.get(), error);
   if (error) return fail(error.value(), "the socket can't be served: " + error.message());
@@ -190,16 +205,21 @@ asio::awaitable<void> Daemon::serve(std::shared_ptr<Session> session) {
   server_.connections = sessions_.size();
 }
 
+void Daemon::read_gate() {
+  const Gate::Handlers handlers{.denial = [this](const hf_denial& denial) { core_->denied(denial); },
+                                .escape = [this](const hf_escape& escape) { core_->escaped(escape); },
+                                .lifecycle = [this](const hf_lifecycle_event& event) { core_->lifecycle(event); }};
+  if (const auto consumed = gate_.consume(handlers); !consumed) log_error(consumed.error());
+}
+
 asio::awaitable<void> Daemon::follow_gate() {
   Descriptor events(io_);
   asio::error_code error;
   // A copy: the gate closes its own.
   const int copy = ::dup(gate_.event_fd());
   events.assign(copy, error);
-  const Gate::Handlers handlers{.denial = [this](const hf_denial& denial) { core_->denied(denial); },
-                                .lifecycle = [this](const hf_lifecycle_event& event) { core_->lifecycle(event); }};
   while (!error) {
-    if (const auto consumed = gate_.consume(handlers); !consumed) log_error(consumed.error());
+    read_gate();
     co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
   }
   if (error != asio::error::operation_aborted)
@@ -212,7 +232,7 @@ asio::awaitable<void> Daemon::keep_house() {
   while (!error) {
     timer.expires_after(kHousekeeping);
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-    gate_.learn_device_names();
+    gate_.learn_offsets();
     core_->maintain(boot_time_ns());
     recalls_->tick();
     drop_idle_watches();

@@ -30,6 +30,7 @@ class Daemon {
   struct Options {
     std::string socket;
     std::string state_file;
+    std::string escapes_file;  ///< "": they are told, not kept
     std::string version;
     std::string configuration = kConfigurationDirectory;  ///< its folder
   };
@@ -60,6 +61,7 @@ class Daemon {
   void announce(const Announcement& announcement);
   Hooks hooks();
   Recalls::Outside recall_hooks();
+  void read_gate();
   void next_survey();
   void read_symbols();
   void refresh_symbols();
@@ -83,6 +85,7 @@ class Daemon {
   std::string modules_;  ///< /proc/modules as it was when the symbols were read
   bool symbols_reading_ = false;
   LineLimit line_limit_;
+  LineLimit escape_limit_;  ///< apart: nobody's refusals use up the lines of an escape
 };
 
 }  // namespace hf

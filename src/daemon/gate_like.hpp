@@ -18,8 +18,8 @@ class GateLike {
 
   virtual bool took_over() const = 0;
   virtual Result<hf_meta> meta() const = 0;
-  /// Where ib_core was loaded since: from then on registrations have their device's name.
-  virtual void learn_device_names() = 0;
+  /// Where modules were loaded since: from then on registrations have their device's name, and the tripwire sees XFS' extents.
+  virtual void learn_offsets() = 0;
   virtual Result<hf_facts> facts(int fd) const = 0;
   virtual Result<std::uint64_t> lease_begin(const hf_lease& record) = 0;
   virtual Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) = 0;
@@ -28,6 +28,9 @@ class GateLike {
   virtual Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) = 0;
   virtual Status lease_end(std::uint64_t lease) = 0;
   virtual Result<int> sweep() = 0;
+  virtual Status trace_begin(const hf_file_key& file) = 0;
+  virtual Status trace_end(const hf_file_key& file) = 0;
+  virtual Result<std::uint64_t> tripwire_missed() const = 0;
   virtual Result<std::vector<KernelLease>> leases() const = 0;
   virtual Result<std::optional<KernelLease>> lease(std::uint64_t id) const = 0;
   virtual Result<std::optional<KernelFile>> file(const hf_file_key& key) const = 0;
@@ -50,7 +53,7 @@ class PinnedGate final : public GateLike {
 
   bool took_over() const override { return gate_->took_over(); }
   Result<hf_meta> meta() const override { return gate_->meta(); }
-  void learn_device_names() override { gate_->learn_device_names(); }
+  void learn_offsets() override { gate_->learn_offsets(); }
   Result<hf_facts> facts(int fd) const override { return gate_->facts(fd); }
   Result<std::uint64_t> lease_begin(const hf_lease& record) override { return gate_->lease_begin(record); }
   Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) override {
@@ -60,6 +63,9 @@ class PinnedGate final : public GateLike {
   Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) override { return gate_->lease_commit(lease, state, reasons); }
   Status lease_end(std::uint64_t lease) override { return gate_->lease_end(lease); }
   Result<int> sweep() override { return gate_->sweep(); }
+  Status trace_begin(const hf_file_key& file) override { return gate_->trace_begin(file); }
+  Status trace_end(const hf_file_key& file) override { return gate_->trace_end(file); }
+  Result<std::uint64_t> tripwire_missed() const override { return gate_->tripwire_missed(); }
   Result<std::vector<KernelLease>> leases() const override { return gate_->leases(); }
   Result<std::optional<KernelLease>> lease(std::uint64_t id) const override { return gate_->lease(id); }
   Result<std::optional<KernelFile>> file(const hf_file_key& key) const override { return gate_->file(key); }

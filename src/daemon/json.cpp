@@ -2,6 +2,7 @@
 #include "daemon/json.hpp"
 
 #include "catalog/break_sources.hpp"
+#include "catalog/choke_points.hpp"
 #include "daemon/words.hpp"
 #include "lease/admission.hpp"
 #include "lease/seals.hpp"
@@ -150,8 +151,19 @@ std::string lease_event_json(const char* event, const Lease& lease) {
   return json_text(object);
 }
 
-std::string denials_lost_event_json(std::uint64_t count) {
-  return json_text({{"schema", kEventSchema}, {"event", "denials_lost"}, {"time", wall_clock(boot_time_ns())}, {"count", count}});
+std::string lost_event_json(const char* event, std::uint64_t count) {
+  return json_text({{"schema", kEventSchema}, {"event", event}, {"time", wall_clock(boot_time_ns())}, {"count", count}});
+}
+
+std::string escape_event_json(const Escape& escape) {
+  Json object{{"schema", kEventSchema}, {"event", escape.traced ? "traced" : "escape"}, {"severity", escape.traced ? "info" : "critical"}};
+  object.update(denial_json(escape.what));
+  object.erase("error");
+  object.erase("detail");
+  if (!escape.what.op) object["operation"] = nullptr;
+  object["choke_point"] = choke_name(escape.choke);
+  object["user_stack"] = escape.user_stack;
+  return json_text(object);
 }
 
 }  // namespace hf

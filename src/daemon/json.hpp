@@ -7,6 +7,7 @@
 #include <string>
 
 #include "daemon/denial_log.hpp"
+#include "daemon/escape_log.hpp"
 #include "kernel/identity.hpp"
 #include "lease/table.hpp"
 
@@ -27,9 +28,11 @@ Json holder_json(const Lease& lease);
 
 /// Events for watchers.
 std::string denial_event_json(const Denial& denial);
+/// "escape", or "traced" for one that was asked for
+std::string escape_event_json(const Escape& escape);
 /// @param event "registration", "registration_ended", "lease", "lease_ended"
 std::string lease_event_json(const char* event, const Lease& lease);
-/// Denials whose events found the kernel's buffer full: refused all the same.
-std::string denials_lost_event_json(std::uint64_t count);
+/// @param event "denials_lost", "escapes_lost": their events found the kernel's buffer full (denied all the same)
+std::string lost_event_json(const char* event, std::uint64_t count);
 
 }  // namespace hf

@@ -37,7 +37,7 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int serve(const std::string& socket, const std::string& configuration) {
+int serve(const std::string& socket, const std::string& configuration, const std::string& state_directory) {
   if (::geteuid() != 0)
     return complain({EPERM, "holdfastd needs root to load the gate", "Start it by systemd (systemctl start holdfastd), or with sudo."}, kFailed);
   if (const auto usable = probe_kernel_support().usable(); !usable) return complain(usable.error(), kUnsupported);
@@ -49,7 +49,12 @@ int serve(const std::string& socket, const std::string& configuration) {
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
   PinnedGate pinned(std::move(*gate));
-  Daemon daemon(pinned, std::move(*listener), {.socket = socket, .state_file = socket + ".grants", .version = HOLDFAST_VERSION, .configuration = configuration});
+  Daemon daemon(pinned, std::move(*listener),
+                {.socket = socket,
+                 .state_file = socket + ".grants",
+                 .escapes_file = state_directory + "/escapes.jsonl",
+                 .version = HOLDFAST_VERSION,
+                 .configuration = configuration});
   if (const auto started = daemon.start(); !started) return complain(started.error(), kFailed);
   if (const auto ran = daemon.run(); !ran) return complain(ran.error(), kFailed);
   return kStopped;
@@ -64,6 +69,8 @@ int main(int argc, char** argv) {
   app.add_option("--socket", socket, "path of the Unix socket to serve")->capture_default_str()->type_name("PATH");
   std::string configuration = hf::kConfigurationDirectory;
   app.add_option("--config", configuration, "folder of holdfast.toml and conf.d; read again on SIGHUP")->capture_default_str()->type_name("DIR");
+  std::string state_directory = "/var/lib/holdfast";
+  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes")->capture_default_str()->type_name("PATH");
   bool foreground = true;
   app.add_flag("--foreground", foreground, "stay in the foreground (always so; for service files)");
   app.set_version_flag("--version", "holdfastd " HOLDFAST_VERSION);
@@ -77,5 +84,5 @@ int main(int argc, char** argv) {
     app.exit(error);
     return asked ? 0 : 2;
   }
-  return hf::serve(socket, configuration);
+  return hf::serve(socket, configuration, state_directory);
 }

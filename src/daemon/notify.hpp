@@ -11,7 +11,7 @@
 
 namespace hf {
 
-enum class Priority { kError = 3, kWarning = 4, kNotice = 5, kInfo = 6 };
+enum class Priority { kCritical = 2, kError = 3, kWarning = 4, kNotice = 5, kInfo = 6 };
 
 /// One line on standard error; with the priority that the journal understands ("<4>") where the journal reads it.
 void log_line(Priority priority, std::string_view text);

@@ -25,6 +25,7 @@ struct Question {
   const Peer& peer;
   const Json& request;
   int fd;
+  const LeaseOwner* owner;
 
   std::size_t limit(std::size_t otherwise = kLimitDefault) const {
     const auto found = request.find("limit");
@@ -42,6 +43,7 @@ double age_s(std::uint64_t since_ns) {
 Json gate_json(Core& core) {
   const auto meta = core.gate().meta();
   if (!meta) return {{"error", meta.error().message}};
+  const auto missed = core.gate().tripwire_missed();
   return {{"armed_by", std::string(meta->version, ::strnlen(meta->version, sizeof(meta->version)))},
           {"abi", meta->abi_version},
           {"object", fmt::format("{:016x}", meta->object_digest)},
@@ -52,7 +54,11 @@ Json gate_json(Core& core) {
           {"registrations_seen", meta->registrations},
           {"registrations_unprotected", meta->unprotected},
           {"hints_missed", meta->hints_missed},
-          {"lifecycle_lost", meta->lifecycle_lost}};
+          {"lifecycle_lost", meta->lifecycle_lost},
+          {"escapes", meta->escapes},
+          {"escapes_lost", meta->escapes_lost},
+          {"tripwire_missed", missed ? Json(*missed) : Json()},
+          {"tripwire_blind", meta->tripwire_blind}};
 }
 
 Json mounts_json(const Core& core) {
@@ -72,20 +78,23 @@ Result<Json> status(const Question& question) {
     if (lease.holder.kind == HF_LEASE_REGISTRATION) states[std::string(state_word(lease.state))]++;
   }
   const auto& server = question.server;
-  return Json{{"schema", "holdfast.status/1"},
-              {"version", server.version},
-              {"pid", ::getpid()},
-              {"uptime_s", age_s(server.started_ns)},
-              {"socket", server.socket},
-              {"gate", gate_json(question.core)},
-              {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
-              {"registrations", states},
-              {"files", question.core.table().files().size()},
-              {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
-              {"connections", server.connections},
-              {"watchers", server.watchers},
-              {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
-              {"mounts", mounts_json(question.core)}};
+  return Json{
+      {"schema", "holdfast.status/1"},
+      {"version", server.version},
+      {"pid", ::getpid()},
+      {"uptime_s", age_s(server.started_ns)},
+      {"socket", server.socket},
+      {"gate", gate_json(question.core)},
+      {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
+      {"registrations", states},
+      {"files", question.core.table().files().size()},
+      {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
+      {"escapes",
+       {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}, {"file", text_or_null(question.core.escapes().file())}}},
+      {"connections", server.connections},
+      {"watchers", server.watchers},
+      {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
+      {"mounts", mounts_json(question.core)}};
 }
 
 Json lease_on_file_json(const Lease& lease, const LeasedFile& file) {
@@ -257,24 +266,64 @@ Result<Json> why(const Question& question) {
   return answer;
 }
 
+/// Lines of the log are events: who may see one is who it concerns.
+bool may_see_escape(const Peer& peer, const Json& escape) {
+  if (peer.root()) return true;
+  if (escape.value("/breaker/uid"_json_pointer, 0u) == peer.uid) return true;
+  const auto& leases = escape.value("leases", Json::array());
+  return std::any_of(leases.begin(), leases.end(), [&](const Json& lease) { return lease.value("uid", 0u) == peer.uid; });
+}
+
+Result<Json> escapes(const Question& question) {
+  auto list = Json::array();
+  std::size_t left_out = 0;
+  for (const auto& line : question.core.escapes().last(EscapeLog::kRemembered)) {
+    auto escape = Json::parse(line, nullptr, false);
+    if (escape.is_discarded() || !may_see_escape(question.peer, escape)) continue;
+    if (list.size() < question.limit(100))
+      list.push_back(std::move(escape));
+    else
+      left_out++;
+  }
+  return Json{{"schema", "holdfast.escapes/1"},
+              {"escapes", std::move(list)},
+              {"left_out", left_out},
+              {"since_start", question.core.escapes().total()},
+              {"file", text_or_null(question.core.escapes().file())}};
+}
+
+Result<Json> trace(const Question& question) {
+  if (!question.peer.root()) return fail(EPERM, "only root may trace a file", "Run as root.");
+  if (question.fd < 0) return fail(EINVAL, "the question \"trace\" is about no file", "Send the file's descriptor with it.");
+  HF_TRY_ASSIGN(const auto seen, question.core.gate().facts(question.fd));
+  HF_TRY(question.core.trace(seen.file, path_of_fd(question.fd).value_or(std::string()), question.owner));
+  return Json{{"schema", "holdfast.trace/1"}, {"file", file_key_json(seen.file)}};
+}
+
+Result<Json> sync(const Question& question) {
+  if (question.server.read_events) question.server.read_events();
+  return Json{{"schema", "holdfast.sync/1"}};
+}
+
 constexpr std::pair<std::string_view, Result<Json> (*)(const Question&)> kQueries[] = {
-    {"status", status}, {"leases", leases}, {"registrations", registrations}, {"why", why}, {"denials", denials},
+    {"status", status}, {"leases", leases}, {"registrations", registrations}, {"why", why}, {"denials", denials}, {"escapes", escapes},
+    {"trace", trace},   {"sync", sync},
 };
 
 }  // namespace
 
-Result<std::string> answer_query(Core& core, const ServerFacts& server, const Peer& peer, std::string_view text, int fd) {
+Result<std::string> answer_query(Core& core, const ServerFacts& server, const Peer& peer, std::string_view text, int fd, const LeaseOwner* owner) {
   const auto request = Json::parse(text, nullptr, false);
   const auto name = request.is_object() && request.contains("query") && request["query"].is_string() ? request["query"].get<std::string>() : std::string();
   for (const auto& [query, answer] : kQueries) {
     if (query != name) continue;
-    HF_TRY_ASSIGN(const Json reply, answer({core, server, peer, request, fd}));
+    HF_TRY_ASSIGN(const Json reply, answer({core, server, peer, request, fd, owner}));
     auto reply_text = json_text(reply);
     if (reply_text.size() > HF_WIRE_MAX) return fail(E2BIG, "the answer is larger than an answer may be", "Ask for less at a time: {\"limit\": N}");
     return reply_text;
   }
   if (name.empty()) return fail(EINVAL, "the question is not a JSON object with a \"query\"", "For example: {\"query\": \"status\"}");
-  return fail(EINVAL, fmt::format("no such query: {}", name), "There are: status, leases, registrations, why, denials.");
+  return fail(EINVAL, fmt::format("no such query: {}", name), "There are: status, leases, registrations, why, denials, escapes, trace, sync.");
 }
 
 }  // namespace hf

@@ -19,11 +19,11 @@ void put_text(char (&field)[N], const std::string& text) {
   field[text.copy(field, N - 1)] = '\0';
 }
 
-hf_wire_event wire_event(LeaseId lease, const Denial& denial, std::uint64_t lost) {
+hf_wire_event wire_event(hf_event_kind kind, LeaseId lease, const Denial& denial, std::uint64_t lost) {
   hf_wire_event event{};
   event.lease = lease;
   event.time_ns = denial.time_ns;
-  event.kind = HF_EVENT_DENIAL;
+  event.kind = kind;
   event.op = denial.op;
   event.offset_bytes = denial.touched.first;
   event.length_bytes = denial.touched.end == HF_RANGE_END ? HF_RANGE_END : denial.touched.end - denial.touched.first;
@@ -215,7 +215,7 @@ asio::awaitable<void> Session::query(Frame frame) {
     co_return;
   }
   const int fd = frame.descriptors.empty() ? -1 : frame.descriptors.front().get();
-  const auto reply = answer_query(context_.core, context_.server, peer_, frame.payload, fd);
+  const auto reply = answer_query(context_.core, context_.server, peer_, frame.payload, fd, this);
   if (reply)
     answer(HF_WIRE_JSON, cookie, *reply);
   else
@@ -225,7 +225,13 @@ asio::awaitable<void> Session::query(Frame frame) {
 void Session::lease_denied(LeaseId lease, const Denial& denial) {
   // A connection that watches gets JSON only, as announcements.
   if (!own_events_ || watches_ || closed_) return;
-  outbox_.event([&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(lease, denial, lost))); });
+  outbox_.event([&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(HF_EVENT_DENIAL, lease, denial, lost))); });
+  flush();
+}
+
+void Session::lease_escaped(LeaseId lease, const Escape& escape) {
+  if (!own_events_ || watches_ || closed_) return;
+  outbox_.event([&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(HF_EVENT_ESCAPE, lease, escape.what, lost))); });
   flush();
 }
 

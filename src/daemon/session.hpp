@@ -39,6 +39,7 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   void close();
 
   void lease_denied(LeaseId lease, const Denial& denial) override;
+  void lease_escaped(LeaseId lease, const Escape& escape) override;
   void lease_ended(LeaseId lease) override;
   void announce(const Announcement& announcement);
   /// Of a recall. @param deadline_ns CLOCK_BOOTTIME; 0: none

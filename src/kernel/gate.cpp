@@ -19,7 +19,7 @@
 #include "holdfast.skel.h"
 #include "kernel/gate_pins.hpp"
 #include "kernel/kallsyms.hpp"
-#include "kernel/observer_probes.hpp"
+#include "kernel/probes.hpp"
 
 namespace hf {
 namespace {
@@ -100,6 +100,7 @@ struct Gate::Impl {
   std::unique_ptr<ring_buffer, RingDelete> rings;
   Handlers* handlers = nullptr;  // while consume() runs
   bool took_over = false;
+  bool looked = false;  // for the offsets of fields
 
   ~Impl() {
     if (control) ::munmap(control, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
@@ -111,6 +112,7 @@ struct Gate::Impl {
   Status open_control();
   Status open_rings();
   Status run(hf_call& request) const;
+  Status trace(hf_call_op op, const hf_file_key& file) const;
 };
 
 Status Gate::Impl::open_maps() {
@@ -125,16 +127,16 @@ Status Gate::Impl::open_maps() {
   return {};
 }
 
-/// offsetof(struct ib_device, name), 0 where ib_core is not loaded
-static std::uint32_t device_name_offset(btf* base) {
-  std::unique_ptr<btf, BtfDelete> core(btf__load_module_btf("ib_core", base));
-  btf* of = core ? core.get() : base;
-  int id = btf__find_by_name_kind(of, "ib_device", BTF_KIND_STRUCT);
+/// offsetof(struct TYPE, FIELD) in a module or in the kernel itself; 0 where the module is not loaded
+static std::uint32_t field_offset(btf* base, const char* module, const char* structure, std::string_view field) {
+  std::unique_ptr<btf, BtfDelete> own(btf__load_module_btf(module, base));
+  btf* of = own ? own.get() : base;
+  int id = btf__find_by_name_kind(of, structure, BTF_KIND_STRUCT);
   if (id < 0) return 0;
   const auto* type = btf__type_by_id(of, static_cast<__u32>(id));
   const auto* members = btf_members(type);
   for (__u32 i = 0; i < btf_vlen(type); i++)
-    if (std::string_view(btf__name_by_offset(of, members[i].name_off)) == "name") return btf_member_bit_offset(type, i) / 8;
+    if (std::string_view(btf__name_by_offset(of, members[i].name_off)) == field) return btf_member_bit_offset(type, i) / 8;
   return 0;
 }
 
@@ -157,10 +159,16 @@ Status Gate::Impl::open_rings() {
     if (to && to->lifecycle && size >= sizeof(hf_lifecycle_event)) to->lifecycle(*static_cast<const hf_lifecycle_event*>(data));
     return 0;
   };
+  auto on_escape = [](void* self, void* data, std::size_t size) {
+    auto* to = static_cast<Impl*>(self)->handlers;
+    if (to && to->escape && size >= sizeof(hf_escape)) to->escape(*static_cast<const hf_escape*>(data));
+    return 0;
+  };
   // Lifecycle first: a denial is told of a lease that the table knows by then.
   rings.reset(ring_buffer__new(map("hf_lifecycle"), on_lifecycle, this, nullptr));
   if (!rings) return sys_error(errno, "open", "ring buffer hf_lifecycle");
   if (int error = ring_buffer__add(rings.get(), map("hf_denials"), on_denial, this); error) return sys_error(-error, "open", "ring buffer hf_denials");
+  if (int error = ring_buffer__add(rings.get(), map("hf_escapes"), on_escape, this); error) return sys_error(-error, "open", "ring buffer hf_escapes");
   return {};
 }
 
@@ -171,6 +179,16 @@ Status Gate::Impl::run(hf_call& request) const {
   options.sz = sizeof options;
   if (int error = bpf_prog_test_run_opts(call.get(), &options); error) return sys_error(-error, "run", "the gate's call program");
   if (bpf_map_lookup_elem(map("hf_request"), &zero, &request) != 0) return sys_error(errno, "read", "hf_request");
+  return {};
+}
+
+Status Gate::Impl::trace(hf_call_op op, const hf_file_key& file) const {
+  hf_call request{};
+  request.op = op;
+  request.part.file = file;
+  HF_TRY(run(request));
+  if (request.result == -EAGAIN) return fail(ENOSPC, "as many files are traced as can be", "Wait until another trace ends.");
+  if (request.result) return sys_error(-request.result, "trace", "the file");
   return {};
 }
 
@@ -187,7 +205,7 @@ class Loader {
     HF_TRY_ASSIGN(btf_, kernel_btf());
     HF_TRY_ASSIGN(hooks_, hooks_of_kernel(*btf_));
     HF_TRY_ASSIGN(auto kallsyms, Kallsyms::read());
-    HF_TRY_ASSIGN(probes_, observer_probes(kallsyms));
+    HF_TRY_ASSIGN(probes_, probes_of_kernel(kallsyms));
     skeleton_.reset(hf_holdfast__open());
     if (!skeleton_) return sys_error(errno, "open", "the gate's BPF object");
     configure(kallsyms);
@@ -289,7 +307,7 @@ class Loader {
   std::string version_;
   BtfPtr btf_;
   std::vector<GateHook> hooks_;
-  std::vector<ObserverProbe> probes_;
+  std::vector<Probe> probes_;
   SkeletonPtr skeleton_;
   std::vector<std::pair<std::string, LinkPtr>> links_;
 };
@@ -326,14 +344,50 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   HF_TRY(impl->open_control());
   HF_TRY(impl->open_rings());
   auto gate = std::unique_ptr<Gate>(new Gate(std::move(impl)));
-  gate->learn_device_names();
+  gate->learn_offsets();
+  gate->forget_traces();
   return gate;
 }
 
-void Gate::learn_device_names() {
-  auto offset = std::atomic_ref(impl_->control->device_name_offset);
-  if (offset.load() != 0) return;
-  if (auto btf = kernel_btf()) offset.store(device_name_offset(btf->get()));
+void Gate::learn_offsets() {
+  auto device_name = std::atomic_ref(impl_->control->device_name_offset);
+  auto xfs_inode = std::atomic_ref(impl_->control->xfs_inode_offset);
+  // What is built in has no folder there, and is found the first time.
+  const bool first = !std::exchange(impl_->looked, true);
+  const bool want_device = device_name.load() == 0 && (first || ::access("/sys/module/ib_core", F_OK) == 0);
+  const bool want_xfs = xfs_inode.load() == 0 && (first || ::access("/sys/module/xfs", F_OK) == 0);
+  if (!want_device && !want_xfs) return;
+  const auto btf = kernel_btf();
+  if (!btf) return;
+  if (want_device) device_name.store(field_offset(btf->get(), "ib_core", "ib_device", "name"));
+  if (want_xfs) xfs_inode.store(field_offset(btf->get(), "xfs", "xfs_inode", "i_vnode"));
+}
+
+/// Those who asked were connected to an earlier daemon.
+void Gate::forget_traces() {
+  hf_file_key key{};
+  while (bpf_map_get_next_key(impl_->map("hf_traced"), nullptr, &key) == 0)
+    if (!trace_end(key)) return;
+}
+
+Status Gate::trace_begin(const hf_file_key& file) { return impl_->trace(HF_CALL_TRACE_BEGIN, file); }
+Status Gate::trace_end(const hf_file_key& file) { return impl_->trace(HF_CALL_TRACE_END, file); }
+
+Result<std::uint64_t> Gate::tripwire_missed() const {
+  std::uint64_t missed = 0;
+  for (const auto& name : list_directory(kLinksDirectory)) {
+    if (!name.starts_with("hf_trip_")) continue;
+    Fd link(bpf_obj_get(fmt::format("{}/{}", kLinksDirectory, name).c_str()));
+    struct bpf_link_info link_info {};
+    __u32 size = sizeof link_info;
+    if (!link || bpf_obj_get_info_by_fd(link.get(), &link_info, &size) != 0) return sys_error(errno, "query", name);
+    Fd program(bpf_prog_get_fd_by_id(link_info.prog_id));
+    struct bpf_prog_info program_info {};
+    size = sizeof program_info;
+    if (!program || bpf_obj_get_info_by_fd(program.get(), &program_info, &size) != 0) return sys_error(errno, "query", name);
+    missed += program_info.recursion_misses;
+  }
+  return missed;
 }
 
 bool Gate::took_over() const { return impl_->took_over; }

@@ -36,12 +36,13 @@ KernelSupport probe_kernel_support();
 
 /// How the gate stands; works without a daemon.
 struct GateState {
-  bool armed = false;                ///< every required link is pinned
-  bool other_version = false;        ///< pins of another HF_ABI_VERSION
-  std::string version;               ///< of the Holdfast that armed it
-  std::vector<std::string> hooks;    ///< pinned links, by name
-  std::vector<std::string> missing;  ///< required links that are not there
-  std::vector<std::string> waiting;  ///< observer probes whose module is not loaded yet
+  bool armed = false;                  ///< every required link is pinned
+  bool other_version = false;          ///< pins of another HF_ABI_VERSION
+  std::string version;                 ///< of the Holdfast that armed it
+  std::vector<std::string> hooks;      ///< pinned links, by name
+  std::vector<std::string> missing;    ///< required links that are not there
+  std::vector<std::string> waiting;    ///< probes whose module is not loaded yet
+  std::vector<std::string> unwatched;  ///< choke points that this kernel should have and has not: breaks may pass them unseen
   std::optional<hf_meta> meta;
 };
 Result<GateState> gate_state();
@@ -77,8 +78,8 @@ class Gate {
 
   bool took_over() const;  ///< pins of an earlier daemon were found and kept
   Result<hf_meta> meta() const;
-  /// Tells the observer where struct ib_device has its name, once ib_core is loaded; cheap to call again.
-  void learn_device_names();
+  /// Tells the kernel side where struct ib_device has its name and struct xfs_inode its inode, once their modules are loaded; cheap to call again.
+  void learn_offsets();
   Result<hf_facts> facts(int fd) const;  ///< the gate's own view of an open file (not O_PATH)
 
   /// Lease calls; each runs the same BPF code as the observer.
@@ -88,6 +89,12 @@ class Gate {
   Result<bool> raced(const hf_part& part) const;
   Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons);
   Status lease_end(std::uint64_t lease);
+  /// Every break of the file is told as HF_EVENT_TRACED from now on, leased or not, until trace_end(); counted.
+  Status trace_begin(const hf_file_key& file);
+  Status trace_end(const hf_file_key& file);
+  /// Times that a program of the gate or the tripwire was skipped because the same one was interrupted on that processor. A gate's is made up for by the
+  /// call stack (hf_meta::hints_missed); a tripwire's is a break that may have passed unseen.
+  Result<std::uint64_t> tripwire_missed() const;
   /// Drops the map entries of files without leases. @return how many went; 0 where the observer was busy: try again later.
   Result<int> sweep();
 
@@ -114,11 +121,14 @@ class Gate {
   int event_fd() const;
   struct Handlers {
     std::function<void(const hf_denial&)> denial;
+    std::function<void(const hf_escape&)> escape;
     std::function<void(const hf_lifecycle_event&)> lifecycle;
   };
   Result<int> consume(const Handlers& handlers);
 
  private:
+  void forget_traces();
+
   struct Impl;
   explicit Gate(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

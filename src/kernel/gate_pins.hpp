@@ -20,9 +20,10 @@ inline constexpr const char* kOldLinksDirectory = "/sys/fs/bpf/holdfast/links_ol
 inline constexpr const char* kCallPin = "/sys/fs/bpf/holdfast/call";
 
 /// The maps that are pinned; by the names of bpf/maps.bpf.h.
-inline constexpr std::array kPinnedMaps = {"hf_meta",   "hf_control", "hf_fast",  "hf_facts",    "hf_request", "hf_files",   "hf_chunks",   "hf_mounts",
-                                           "hf_leases", "hf_parts",   "hf_umems", "hf_pinnings", "hf_flights", "hf_denials", "hf_lifecycle",
-                                           "hf_listed", "hf_windows", "hf_users"};
+inline constexpr std::array kPinnedMaps = {"hf_meta",    "hf_control", "hf_fast",    "hf_facts",  "hf_request",  "hf_files",
+                                           "hf_chunks",  "hf_mounts",  "hf_leases",  "hf_parts",  "hf_umems",    "hf_pinnings",
+                                           "hf_flights", "hf_denials", "hf_escapes", "hf_traced", "hf_lifecycle", "hf_listed",
+                                           "hf_windows", "hf_users"};
 
 struct BtfDelete {
   void operator()(struct btf* btf) const { btf__free(btf); }
@@ -37,10 +38,13 @@ struct GateHook {
   int arguments;         ///< that the function must have; -1: any
   bool required;         ///< false: a kernel without the function is complete without the hook
 };
-/// The hooks of bpf/gate.bpf.h, in their order.
+/// The hooks of bpf/gate.bpf.h and of bpf/tripwire.bpf.h, in their order.
 const std::vector<GateHook>& gate_hooks();
 /// Those that this kernel gets. @errors ENOTSUP where a required function is missing: the gate would be incomplete.
 Result<std::vector<GateHook>> hooks_of_kernel(const struct btf& btf);
+
+/// Functions that the tripwire would watch in the kernel itself and that this one does not have under that name.
+std::vector<std::string> absent_chokes(const struct btf& btf);
 
 std::vector<std::string> list_directory(const std::string& path);
 /// Removes a directory of pins, one level deep. @return how many pins went.

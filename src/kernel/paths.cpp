@@ -147,6 +147,7 @@ std::optional<Mapping> parse_mapping(std::string_view line) {
   const auto access = next_word(line);
   if (access.size() < 4) return {};
   mapping.writable = access[1] == 'w';
+  mapping.executable = access[2] == 'x';
   mapping.shared = access[3] == 's';
   if (!to_number(next_word(line), mapping.offset_bytes, 16)) return {};
   next_word(line);  // st_dev, which is not s_dev on every filesystem

@@ -63,6 +63,7 @@ struct Mapping {
   std::uint64_t offset_bytes = 0;  ///< in the file, of `start`
   std::uint64_t inode = 0;
   bool writable = false;
+  bool executable = false;
   bool shared = false;
   std::string path;  ///< as the kernel prints it; empty for anonymous memory
 };

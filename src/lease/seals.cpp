@@ -24,6 +24,8 @@ constexpr std::array kSeals{
          "exchanging blocks between files: defragmenters, range exchange"},
     Seal{"attributes", bit(HF_OP_ATTRIBUTES), "changing inode attributes (chattr, xfs_io -c chattr)"},
     Seal{"verity", bit(HF_OP_VERITY), "enabling fs-verity"},
+    Seal{"direct-write", bit(HF_OP_DIRECT_WRITE), "O_DIRECT writes to files in the page cache, which drop its pages"},
+    Seal{"loop", bit(HF_OP_LOOP_ATTACH), "loop devices, whose discards reach no hook"},
     Seal{"unknown", bit(HF_OP_FALLOCATE_NEW) | bit(HF_OP_LAYOUT_CALL), "fallocate modes that are newer than this Holdfast"},
 };
 

@@ -75,6 +75,8 @@ TEST(AbiLayout, OperationsKeepTheirValues) {
   EXPECT_EQ(HF_OP_ATTRIBUTES, 20);
   EXPECT_EQ(HF_OP_VERITY, 21);
   EXPECT_EQ(HF_OP_LAYOUT_CALL, 22);
+  EXPECT_EQ(HF_OP_DIRECT_WRITE, 23);
+  EXPECT_EQ(HF_OP_LOOP_ATTACH, 24);
 }
 
 TEST(AbiLayout, LeaseKindsAndStatesKeepTheirValues) {

@@ -4,6 +4,8 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <random>
@@ -282,7 +284,7 @@ std::uint64_t number(const char* name, std::uint64_t otherwise) {
 }  // namespace hf
 
 int main() {
-  const auto seed = hf::number("HOLDFAST_SIM_SEED", 1), schedules = hf::number("HOLDFAST_SIM_SCHEDULES", 200'000);
+  const auto seed = hf::number("HOLDFAST_SIM_SEED", 1), schedules = hf::number("HOLDFAST_SIM_SCHEDULES", 1'000'000);
   std::uint64_t steps = 0;
   for (std::uint64_t i = 0; i < schedules; i++) {
     hf::Schedule schedule(seed + i);
@@ -292,6 +294,11 @@ int main() {
     std::printf("%s\nHOLDFAST_SIM_SEED=%" PRIu64 " HOLDFAST_SIM_SCHEDULES=1 repeats it\n", schedule.trace().c_str(), seed + i);
     return 1;
   }
-  std::printf("simulation: %" PRIu64 " schedules of recalls, %" PRIu64 " steps, from seed %" PRIu64 "\n", schedules, steps, seed);
+  const auto summary = fmt::format("simulation: {} schedules of recalls, {} steps, from seed {}\n", schedules, steps, seed);
+  std::fputs(summary.c_str(), stdout);
+  if (const char* folder = std::getenv("HOLDFAST_COUNTS")) {
+    std::filesystem::create_directories(folder);
+    std::ofstream(std::string(folder) + "/simulation") << summary;
+  }
   return 0;
 }

@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include <cstring>
 
 #include "daemon/json.hpp"
@@ -21,8 +24,9 @@ constexpr std::uint64_t kSecondNs = 1'000'000'000;
 
 class Owner final : public LeaseOwner {
  public:
-  std::vector<LeaseId> denied, ended;
+  std::vector<LeaseId> denied, escaped, ended;
   void lease_denied(LeaseId lease, const Denial&) override { denied.push_back(lease); }
+  void lease_escaped(LeaseId lease, const Escape&) override { escaped.push_back(lease); }
   void lease_ended(LeaseId lease) override { ended.push_back(lease); }
 };
 
@@ -121,6 +125,87 @@ TEST_F(CoreOverAFakeGate, GivesALeaseBackToItsHolderAfterARestart) {
   EXPECT_TRUE(core->release(id, &owner));
   EXPECT_FALSE(gate.standing.contains(id));
   EXPECT_TRUE(owner.ended.empty()) << "who releases is not told that it ended";
+}
+
+hf_escape escape_of(const hf_denial& breaker, std::uint64_t time_ns, std::uint64_t passed_ns = 0, hf_choke choke = HF_CHOKE_TRUNCATE_PAGES) {
+  hf_escape event{};
+  event.breaker = breaker;
+  event.breaker.kind = HF_EVENT_ESCAPE;
+  event.breaker.time_ns = time_ns;
+  event.choke = choke;
+  event.passed_ns = passed_ns;
+  return event;
+}
+
+TEST_F(CoreOverAFakeGate, AnEscapeIsToldToTheHolderTheOperatorAndTheWatchersAndKept) {
+  start();
+  ASSERT_TRUE(core->escapes().open(scratch.path("state/escapes.jsonl")));
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "/dir/file", 12, &owner));
+  heard.announcements.clear();
+  core->escaped(escape_of(denial(), 5 * kSecondNs));
+  EXPECT_EQ(owner.escaped, std::vector<LeaseId>{id});
+  ASSERT_EQ(heard.told_escapes.size(), 1u);
+  EXPECT_EQ(heard.told_escapes[0].what.path, "/dir/file");
+  ASSERT_EQ(heard.announcements.size(), 1u);
+  EXPECT_EQ(heard.announcements[0].uids, (std::vector<std::uint32_t>{1001, 1000}));
+  EscapeLog next;
+  ASSERT_TRUE(next.open(scratch.path("state/escapes.jsonl")));
+  EXPECT_EQ(next.last(9), std::vector<std::string>{heard.announcements[0].json}) << "the next daemon knows of it";
+}
+
+TEST_F(CoreOverAFakeGate, ABreakThatWasUnderWayWhenTheLeaseBeganIsNoEscape) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  gate.standing[id].record.since_ns = 10 * kSecondNs;
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "", 12, &owner));
+  core->escaped(escape_of(denial(), 11 * kSecondNs, 9 * kSecondNs));
+  EXPECT_TRUE(heard.told_escapes.empty());
+  EXPECT_EQ(core->raced_breaks(), 1u) << "it is counted";
+  core->escaped(escape_of(denial(), 13 * kSecondNs, 12 * kSecondNs));
+  EXPECT_EQ(heard.told_escapes.size(), 1u) << "the gate let it pass although the lease stood";
+}
+
+TEST_F(CoreOverAFakeGate, TheChokePointsOfOneBreakHaveOneNumber) {
+  start();
+  core->escaped(escape_of(denial(), 5 * kSecondNs));
+  core->escaped(escape_of(denial(), 5 * kSecondNs + 1000, 0, HF_CHOKE_XFS_UNMAP));
+  core->escaped(escape_of(denial(), 6 * kSecondNs));
+  ASSERT_EQ(heard.told_escapes.size(), 3u);
+  EXPECT_EQ(heard.told_escapes[0].number, 1u);
+  EXPECT_EQ(heard.told_escapes[1].number, 1u);
+  EXPECT_EQ(heard.told_escapes[2].number, 2u);
+  EXPECT_EQ(core->escapes().total(), 2u);
+}
+
+TEST_F(CoreOverAFakeGate, AnEscapeThatCanNotBeKeptIsToldAndSoIsThat) {
+  start();
+  EXPECT_EQ(core->escapes().open("/dev/full").error().code, EINVAL);
+  std::ofstream(scratch.path("full"));
+  std::filesystem::resize_file(scratch.path("full"), EscapeLog::kFileBytesMax);
+  ASSERT_TRUE(core->escapes().open(scratch.path("full")));
+  core->escaped(escape_of(denial(), 5 * kSecondNs));
+  EXPECT_EQ(heard.told_escapes.size(), 1u);
+  ASSERT_EQ(heard.errors.size(), 1u);
+  EXPECT_EQ(heard.errors[0].code, EFBIG);
+}
+
+TEST_F(CoreOverAFakeGate, ATracedBreakIsNoAlarm) {
+  start();
+  Owner owner;
+  ASSERT_TRUE(core->trace(kFile, "/scratch", &owner));
+  auto event = escape_of(denial(), 5 * kSecondNs);
+  event.breaker.kind = HF_EVENT_TRACED;
+  event.breaker.file_path[0] = 0;
+  core->escaped(event);
+  EXPECT_TRUE(heard.told_escapes.empty());
+  ASSERT_EQ(heard.announcements.size(), 1u);
+  EXPECT_NE(heard.announcements[0].json.find("\"event\":\"traced\""), std::string::npos);
+  EXPECT_NE(heard.announcements[0].json.find("/scratch"), std::string::npos);
+  core->owner_gone(&owner);
+  EXPECT_TRUE(gate.traced.empty());
 }
 
 TEST_F(CoreOverAFakeGate, ReleasesOnlyToItsOwner) {

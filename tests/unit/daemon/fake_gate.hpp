@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <vector>
@@ -37,7 +38,7 @@ class FakeGate final : public GateLike {
 
   bool took_over() const override { return !standing.empty(); }
   Result<hf_meta> meta() const override { return counters; }
-  void learn_device_names() override {}
+  void learn_offsets() override {}
 
   Result<hf_facts> facts(int fd) const override {
     struct stat status {};
@@ -90,6 +91,18 @@ class FakeGate final : public GateLike {
   }
 
   Result<int> sweep() override { return 1; }
+  std::vector<hf_file_key> traced;
+  Status trace_begin(const hf_file_key& file) override {
+    traced.push_back(file);
+    return {};
+  }
+  Status trace_end(const hf_file_key& file) override {
+    const auto found = std::find(traced.begin(), traced.end(), file);
+    if (found == traced.end()) return fail(ENOENT, "not traced");
+    traced.erase(found);
+    return {};
+  }
+  Result<std::uint64_t> tripwire_missed() const override { return 0; }
 
   Result<std::vector<KernelLease>> leases() const override {
     std::vector<KernelLease> all;
@@ -169,6 +182,7 @@ struct Heard {
   std::vector<Error> errors;
   std::vector<std::uint32_t> told_quota;
   int told_denials = 0;
+  std::vector<Escape> told_escapes;
   std::vector<LeaseId> told_unprotected;
 
   Hooks hooks() {
@@ -177,6 +191,7 @@ struct Heard {
             .watched = [] { return true; },
             .announce = [this](const Announcement& announcement) { announcements.push_back(announcement); },
             .tell_denial = [this](const Denial&) { told_denials++; },
+            .tell_escape = [this](const Escape& escape) { told_escapes.push_back(escape); },
             .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
             .tell_quota = [this](const hf_lease& record) { told_quota.push_back(record.uid); },
             .report = [this](const Error& error) { errors.push_back(error); }};

@@ -65,7 +65,7 @@ class Queries : public ::testing::Test {
   }
 
   Json ask(const std::string& request, uid_t uid = 0, int fd = -1) {
-    const auto text = answer_query(*core, server, {.pid = 1, .uid = uid, .gid = uid}, request, fd);
+    const auto text = answer_query(*core, server, {.pid = 1, .uid = uid, .gid = uid}, request, fd, nullptr);
     EXPECT_TRUE(text) << text.error().text();
     return text ? Json::parse(*text) : Json();
   }
@@ -82,13 +82,56 @@ class Queries : public ::testing::Test {
 TEST_F(Queries, StatusHasItsFields) {
   const auto answer = ask(R"({"query": "status"})");
   EXPECT_EQ(answer["schema"], "holdfast.status/1");
-  EXPECT_EQ(keys(answer),
-            (Names{"schema", "version", "pid", "uptime_s", "socket", "gate", "leases", "registrations", "files", "denials", "connections", "watchers", "recalls", "mounts"}));
-  EXPECT_EQ(keys(answer["gate"]), (Names{"armed_by", "abi", "object", "took_over", "denials", "denials_lost", "passed", "registrations_seen",
-                                         "registrations_unprotected", "hints_missed", "lifecycle_lost"}));
+  EXPECT_EQ(keys(answer), (Names{"schema", "version", "pid", "uptime_s", "socket", "gate", "leases", "registrations", "files", "denials", "escapes",
+                                 "connections", "watchers", "recalls", "mounts"}));
+  EXPECT_EQ(keys(answer["gate"]),
+            (Names{"armed_by", "abi", "object", "took_over", "denials", "denials_lost", "passed", "registrations_seen", "registrations_unprotected",
+                   "hints_missed", "lifecycle_lost", "escapes", "escapes_lost", "tripwire_missed", "tripwire_blind"}));
   EXPECT_EQ(answer["leases"]["by_kind"], (Json{{"process", 0}, {"registration", 1}, {"static", 0}}));
   EXPECT_EQ(answer["registrations"]["protected"], 1);
   EXPECT_EQ(answer["files"], 1);
+}
+
+TEST_F(Queries, EscapesAreShownToThoseWhomTheyConcern) {
+  EXPECT_EQ(ask(R"({"query": "escapes"})")["escapes"].size(), 0u);
+  hf_escape escape{};
+  escape.breaker.kind = HF_EVENT_ESCAPE;
+  escape.breaker.file = key;
+  escape.breaker.end = escape.breaker.lease_end = 4096;
+  escape.breaker.uid = 1001;
+  escape.breaker.syscall_nr = 285;
+  escape.choke = HF_CHOKE_SHMEM;
+  core->escaped(escape);
+  const auto answer = ask(R"({"query": "escapes"})");
+  EXPECT_EQ(answer["schema"], "holdfast.escapes/1");
+  ASSERT_EQ(answer["escapes"].size(), 1u);
+  const auto& event = answer["escapes"][0];
+  EXPECT_EQ(event["event"], "escape");
+  EXPECT_EQ(event["severity"], "critical");
+  EXPECT_EQ(event["choke_point"], "shmem_undo_range");
+  EXPECT_EQ(event["operation"], nullptr);
+  EXPECT_FALSE(event.contains("error")) << "nothing was refused";
+  EXPECT_EQ(event["leases"].size(), 1u);
+  EXPECT_EQ(ask(R"({"query": "escapes"})", 1000)["escapes"].size(), 1u) << "the holder's user";
+  EXPECT_EQ(ask(R"({"query": "escapes"})", 1001)["escapes"].size(), 1u) << "the breaker's user";
+  EXPECT_EQ(ask(R"({"query": "escapes"})", 1002)["escapes"].size(), 0u);
+}
+
+TEST_F(Queries, OnlyRootTracesAndNeedsADescriptor) {
+  EXPECT_EQ(answer_query(*core, server, {.pid = 1, .uid = 1000}, R"({"query": "trace"})", file.get(), nullptr).error().code, EPERM);
+  EXPECT_EQ(answer_query(*core, server, {.pid = 1}, R"({"query": "trace"})", -1, nullptr).error().code, EINVAL);
+  EXPECT_TRUE(gate.traced.empty());
+  EXPECT_EQ(ask(R"({"query": "trace"})", 0, file.get())["schema"], "holdfast.trace/1");
+  ASSERT_EQ(gate.traced.size(), 1u);
+  core->owner_gone(nullptr);
+  EXPECT_TRUE(gate.traced.empty()) << "it ends with the connection that asked";
+}
+
+TEST_F(Queries, SyncReadsWhatTheKernelHasToTellFirst) {
+  int reads = 0;
+  server.read_events = [&] { reads++; };
+  EXPECT_EQ(ask(R"({"query": "sync"})")["schema"], "holdfast.sync/1");
+  EXPECT_EQ(reads, 1);
 }
 
 TEST_F(Queries, LeasesShowWhatIsProtectedAndWhatWasAsked) {
@@ -181,13 +224,13 @@ TEST_F(Queries, ListsAreBounded) {
 TEST_F(Queries, NonsenseIsAnErrorWithTheNextStep) {
   for (const char* request : {"", "x", "[]", "{}", "null", "{\"query\": 5}", "{\"query\": \"nope\"}", "{\"query\": \"why\"}",
                               "{\"query\": \"why\", \"inode\": -1}", "\xff\xfe", "{\"query\""}) {
-    const auto answer = answer_query(*core, server, {.pid = 1}, request, -1);
+    const auto answer = answer_query(*core, server, {.pid = 1}, request, -1, nullptr);
     ASSERT_FALSE(answer) << request;
     EXPECT_EQ(answer.error().code, EINVAL) << request;
     EXPECT_NE(answer.error().hint, "") << request;
   }
   const std::string deep(60'000, '[');
-  EXPECT_FALSE(answer_query(*core, server, {.pid = 1}, deep, -1));
+  EXPECT_FALSE(answer_query(*core, server, {.pid = 1}, deep, -1, nullptr));
 }
 
 }  // namespace

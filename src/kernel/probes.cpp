@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-#include "kernel/observer_probes.hpp"
+#include "kernel/probes.hpp"
 
 #include <fcntl.h>
 #include <linux/perf_event.h>
@@ -40,7 +40,23 @@ constexpr std::array kCandidates = {
 // Where the functions live: in ib_uverbs (6.1, 6.12) or in ib_core (7.3).
 constexpr std::array kModules = {"ib_uverbs", "ib_core"};
 
-void add(std::vector<ObserverProbe>& probes, const Candidate& candidate, const std::string& module) {
+/// A choke point in a filesystem's module.
+struct Choke {
+  const char* module;
+  const char* function;
+  const char* program;
+};
+constexpr std::array kChokes = {
+    Choke{"xfs", "__xfs_bunmapi", "hf_trip_xfs_unmap"},
+    Choke{"xfs", "xfs_reflink_remap_blocks", "hf_trip_xfs_share"},
+    Choke{"xfs", "xfs_swap_extents", "hf_trip_xfs_swap"},
+    Choke{"ext4", "ext4_ext_remove_space", "hf_trip_ext4_remove"},
+    Choke{"ext4", "ext4_swap_extents", "hf_trip_ext4_swap"},
+    Choke{"ext4", "ext4_ext_shift_extents", "hf_trip_ext4_shift"},
+    Choke{"ext4", "ext4_ind_remove_space", "hf_trip_ext4_indirect"},
+};
+
+void add(std::vector<Probe>& probes, const Candidate& candidate, const std::string& module) {
   auto target = module.empty() ? std::string(candidate.function) : module + ":" + candidate.function;
   auto name = (module.empty() ? std::string("kernel") : module) + "_" + candidate.function;
   if (candidate.entry) probes.push_back({"entry_" + name, candidate.entry, target, false});
@@ -57,12 +73,12 @@ Status write_events(const std::string& line) {
   return {};
 }
 
-std::string event_id_path(const ObserverProbe& probe) { return fmt::format("/sys/kernel/tracing/events/holdfast/{}/id", probe.event); }
+std::string event_id_path(const Probe& probe) { return fmt::format("/sys/kernel/tracing/events/holdfast/{}/id", probe.event); }
 
 }  // namespace
 
-Result<std::vector<ObserverProbe>> observer_probes(const Kallsyms& kallsyms) {
-  std::vector<ObserverProbe> probes;
+Result<std::vector<Probe>> probes_of_kernel(const Kallsyms& kallsyms) {
+  std::vector<Probe> probes;
   bool pins = false;
   for (const auto& candidate : kCandidates) {
     if (const auto* symbol = kallsyms.find(candidate.function)) {
@@ -81,10 +97,23 @@ Result<std::vector<ObserverProbe>> observer_probes(const Kallsyms& kallsyms) {
         ENOTSUP,
         "this kernel's RDMA core has none of the pinning functions that Holdfast knows (ib_umem_get, __ib_umem_get_va), so registrations could not be observed",
         "report the kernel's version; leases through libholdfast and 'holdfast hold' would need no observer");
+  for (const auto& choke : kChokes) {
+    const auto* symbol = kallsyms.find(choke.function);
+    if (!symbol && loaded(choke.module)) continue;
+    const std::string module = symbol ? symbol->module : choke.module;
+    probes.push_back({std::string("trip_") + choke.function, choke.program, module.empty() ? choke.function : module + ":" + choke.function});
+  }
   return probes;
 }
 
-std::vector<std::string> waiting_probes(const std::vector<ObserverProbe>& probes, const Kallsyms& kallsyms) {
+std::vector<std::string> absent_chokes(const Kallsyms& kallsyms) {
+  std::vector<std::string> absent;
+  for (const auto& choke : kChokes)
+    if (!kallsyms.find(choke.function) && loaded(choke.module)) absent.push_back(std::string(choke.module) + ":" + choke.function);
+  return absent;
+}
+
+std::vector<std::string> waiting_probes(const std::vector<Probe>& probes, const Kallsyms& kallsyms) {
   std::vector<std::string> waiting;
   for (const auto& probe : probes) {
     auto colon = probe.target.find(':');
@@ -94,7 +123,7 @@ std::vector<std::string> waiting_probes(const std::vector<ObserverProbe>& probes
   return waiting;
 }
 
-Result<Fd> open_probe(const ObserverProbe& probe) {
+Result<Fd> open_probe(const Probe& probe) {
   if (::access(event_id_path(probe).c_str(), F_OK) != 0) {
     auto kind = probe.on_return ? fmt::format("r{}", kReturnsInFlight) : std::string("p");
     HF_TRY(write_events(fmt::format("{}:holdfast/{} {}\n", kind, probe.event, probe.target)));
