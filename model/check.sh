@@ -12,9 +12,14 @@ verify() {
 	name=$1 how=$2
 	shift 2
 	spin "$@" -a "$here/recall.pml" >"$name.spin" 2>&1 || { cat "$name.spin" >&2; exit 1; }
-	cc -O2 -w -DNFAIR=3 -DVECTORSZ=1024 ${MODEL_CFLAGS:-} $(case $how in *safety*) echo -DSAFETY -DNOCLAIM ;; esac) -o "$name.pan" pan.c
 	case $how in
-		*safety*) "./$name.pan" -E -m1000000 -w22 >"$name.out" 2>&1 ;;
+		safety) only='-DSAFETY -DNOCLAIM' ;;
+		*) only='' ;;
+	esac
+	# shellcheck disable=SC2086 # two words
+	cc -O2 -w -DNFAIR=3 -DVECTORSZ=1024 $only -o "$name.pan" pan.c
+	case $how in
+		safety) "./$name.pan" -E -m1000000 -w22 >"$name.out" 2>&1 ;;
 		*) "./$name.pan" -a -f -m1000000 -w22 -N recall_ends >"$name.out" 2>&1 ;;
 	esac
 	grep -q 'errors:' "$name.out" || { cat "$name.out" >&2; exit 1; }
