@@ -504,6 +504,9 @@ static __always_inline __u32 op_of_ioctl(__u32 command, __u32 magic)
 	case CALL('f', 2):  /* FS_IOC_SETFLAGS */
 	case CALL('X', 32): /* FS_IOC_FSSETXATTR */
 		return HF_OP_ATTRIBUTES;
+	case CALL('v', 2): /* FS_IOC_SETVERSION: another generation is another key, under which no lease is found */
+	case CALL('f', 4): /* EXT4_IOC_SETVERSION_OLD */
+		return magic == EXT4_SUPER_MAGIC ? HF_OP_ATTRIBUTES : HF_OP_NONE;
 	case CALL('f', 133): /* FS_IOC_ENABLE_VERITY */
 		return HF_OP_VERITY;
 	case CALL('X', 109): /* XFS_IOC_SWAPEXT */

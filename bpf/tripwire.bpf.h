@@ -2,14 +2,15 @@
 /*
  * The tripwire: sees a layout break happen, whatever caused it, at the functions through which all of them pass (enum hf_choke).
  *
- * Those of the kernel itself have fentry programs; those of a filesystem's module have kprobe events, as the observer's, so that the module can come later
- * and go again. Ranges are exact there, so that an operation beside the lease, or a larger size, trips nothing.
+ * All are kprobe events, as the observer's: those of a filesystem's module can then come later and go again, and none is ever skipped, as an fentry program is when
+ * the task that runs it is preempted and another one comes by on the same processor (__bpf_prog_enter_recur). Ranges are exact at these functions, so that an
+ * operation beside the lease, or a larger size, trips nothing.
  *
  * Not a break, and not told:
  *   an inode that nobody has open or mapped any more (i_count 0) loses its pages by eviction, which moves no block that anyone reaches;
  *   reclaim, migration and khugepaged don't come by here: they leave pinned pages alone.
  *
- * Which way it fails: an fentry program is skipped when the same one was interrupted on this processor; the kernel counts that, and `holdfast status` says it.
+ * Which way it fails: a probe that the kernel had to skip all the same is counted by it, and `holdfast status` says so.
  */
 #ifndef HF_TRIPWIRE_BPF_H
 #define HF_TRIPWIRE_BPF_H
@@ -155,16 +156,20 @@ static __always_inline int trip_mapping(void *ctx, struct address_space *mapping
 
 /* ---- page cache and FS-DAX ---- */
 
-SEC("fentry/truncate_inode_pages_range")
-int BPF_PROG(hf_trip_truncate_pages, struct address_space *mapping, long long first, long long last)
+/* truncate_inode_pages_range(mapping, first, last) */
+SEC("kprobe")
+int hf_trip_truncate_pages(struct pt_regs *ctx)
 {
-	return trip_mapping(ctx, mapping, first, end_of(last, 0), HF_CHOKE_TRUNCATE_PAGES);
+	return trip_mapping(ctx, (void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx), 0), HF_CHOKE_TRUNCATE_PAGES);
 }
 
-SEC("fentry/invalidate_inode_pages2_range")
-int BPF_PROG(hf_trip_invalidate_pages, struct address_space *mapping, unsigned long first, unsigned long last)
+/* invalidate_inode_pages2_range(mapping, first, last) */
+SEC("kprobe")
+int hf_trip_invalidate_pages(struct pt_regs *ctx)
 {
-	return trip_mapping(ctx, mapping, (__u64)first << PAGE_SHIFT, end_of(last, PAGE_SHIFT), HF_CHOKE_INVALIDATE_PAGES);
+	__u64 first = PT_REGS_PARM2(ctx);
+
+	return trip_mapping(ctx, (void *)PT_REGS_PARM1(ctx), first << PAGE_SHIFT, end_of(PT_REGS_PARM3(ctx), PAGE_SHIFT), HF_CHOKE_INVALIDATE_PAGES);
 }
 
 /* @param folio a struct folio *, or its first struct page * */
@@ -189,52 +194,48 @@ static __always_inline int trip_folio(void *ctx, struct address_space *mapping, 
 	return trip_mapping(ctx, mapping, first << PAGE_SHIFT, (first + folio_pages(folio)) << PAGE_SHIFT, choke);
 }
 
-/* From 6.14 (mm: add FGP_DONTCACHE folio creation flag, and what came with it). */
-SEC("fentry/folio_unmap_invalidate")
-int BPF_PROG(hf_trip_invalidate_folio, struct address_space *mapping, struct folio *folio)
+/* folio_unmap_invalidate(mapping, folio, gfp), from 6.14 (mm: add FGP_DONTCACHE folio creation flag, and what came with it) */
+SEC("kprobe")
+int hf_trip_invalidate_folio(struct pt_regs *ctx)
 {
-	return trip_folio(ctx, mapping, folio, HF_CHOKE_INVALIDATE_FOLIO);
+	return trip_folio(ctx, (void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx), HF_CHOKE_INVALIDATE_FOLIO);
 }
 
 /* ---- tmpfs and hugetlbfs ---- */
 
-SEC("fentry/shmem_undo_range")
-int BPF_PROG(hf_trip_shmem, struct inode *inode, long long first, long long last, bool unfalloc)
+/* shmem_undo_range(inode, first, last, unfalloc) */
+SEC("kprobe")
+int hf_trip_shmem(struct pt_regs *ctx)
 {
 	/* A failed allocation gives back what it had allocated itself, which was never written. */
-	return unfalloc ? 0 : trip(ctx, inode, first, end_of(last, 0), HF_CHOKE_SHMEM);
+	if (PT_REGS_PARM4(ctx) & 0xff)
+		return 0;
+	return trip(ctx, (void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx), 0), HF_CHOKE_SHMEM);
 }
 
-SEC("fentry/remove_inode_hugepages")
-int BPF_PROG(hf_trip_hugetlb, struct inode *inode, long long first, long long end)
+/* remove_inode_hugepages(inode, first, end) */
+SEC("kprobe")
+int hf_trip_hugetlb(struct pt_regs *ctx)
 {
-	return trip(ctx, inode, first, end_of(end - 1, 0), HF_CHOKE_HUGETLB);
+	return trip(ctx, (void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx) - 1, 0), HF_CHOKE_HUGETLB);
 }
 
 /* ---- memory failure ---- */
 
-SEC("fentry/mf_dax_kill_procs")
-int BPF_PROG(hf_trip_poison_dax, struct address_space *mapping, unsigned long index, unsigned long count)
+/* mf_dax_kill_procs(mapping, index, count, flags) */
+SEC("kprobe")
+int hf_trip_poison_dax(struct pt_regs *ctx)
 {
-	return trip_mapping(ctx, mapping, (__u64)index << PAGE_SHIFT, (__u64)(index + count) << PAGE_SHIFT, HF_CHOKE_POISON_DAX);
+	__u64 first = PT_REGS_PARM2(ctx), end = first + PT_REGS_PARM3(ctx);
+
+	return trip_mapping(ctx, (void *)PT_REGS_PARM1(ctx), first << PAGE_SHIFT, end << PAGE_SHIFT, HF_CHOKE_POISON_DAX);
 }
 
-SEC("fentry/generic_error_remove_folio")
-int BPF_PROG(hf_trip_poison_generic, struct address_space *mapping, struct folio *folio)
+/* generic_error_remove_folio(mapping, folio), and shmem's and hugetlbfs' */
+SEC("kprobe")
+int hf_trip_poison_folio(struct pt_regs *ctx)
 {
-	return trip_folio(ctx, mapping, folio, HF_CHOKE_POISON_PAGE);
-}
-
-SEC("fentry/shmem_error_remove_folio")
-int BPF_PROG(hf_trip_poison_shmem, struct address_space *mapping, struct folio *folio)
-{
-	return trip_folio(ctx, mapping, folio, HF_CHOKE_POISON_PAGE);
-}
-
-SEC("fentry/hugetlbfs_error_remove_folio")
-int BPF_PROG(hf_trip_poison_hugetlb, struct address_space *mapping, struct folio *folio)
-{
-	return trip_folio(ctx, mapping, folio, HF_CHOKE_POISON_PAGE);
+	return trip_folio(ctx, (void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx), HF_CHOKE_POISON_PAGE);
 }
 
 /* Before 6.8 these took a page. */
@@ -249,26 +250,21 @@ static __always_inline int trip_page(void *ctx, struct address_space *mapping, s
 	return trip_mapping(ctx, mapping, first, first + (folio_pages(page) << PAGE_SHIFT), HF_CHOKE_POISON_PAGE);
 }
 
-SEC("fentry/generic_error_remove_page")
-int BPF_PROG(hf_trip_poison_generic_page, struct address_space *mapping, struct page *page)
+/* generic_error_remove_page(mapping, page), and shmem's */
+SEC("kprobe")
+int hf_trip_poison_page(struct pt_regs *ctx)
 {
-	return trip_page(ctx, mapping, page, PAGE_SHIFT);
+	return trip_page(ctx, (void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx), PAGE_SHIFT);
 }
 
-SEC("fentry/shmem_error_remove_page")
-int BPF_PROG(hf_trip_poison_shmem_page, struct address_space *mapping, struct page *page)
+/* hugetlbfs_error_remove_page(mapping, page): counted in huge pages then */
+SEC("kprobe")
+int hf_trip_poison_huge_page(struct pt_regs *ctx)
 {
-	return trip_page(ctx, mapping, page, PAGE_SHIFT);
+	return trip_page(ctx, (void *)PT_REGS_PARM1(ctx), (void *)PT_REGS_PARM2(ctx), HUGE_PAGE_SHIFT);
 }
 
-/* hugetlbfs counted in huge pages then. */
-SEC("fentry/hugetlbfs_error_remove_page")
-int BPF_PROG(hf_trip_poison_hugetlb_page, struct address_space *mapping, struct page *page)
-{
-	return trip_page(ctx, mapping, page, HUGE_PAGE_SHIFT);
-}
-
-/* ---- extents: kprobes in the filesystems' modules ---- */
+/* ---- extents ---- */
 
 /*
  * Extents [first, end), in blocks, of a file leave their place. Past the end of the file is nothing that anyone could have leased: a file that is closed

@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations watch hold why escapes gate
+set -l verbs status leases registrations watch hold why escapes sources probe gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'
@@ -11,10 +11,19 @@ complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a watch -d 'Fo
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a hold -d 'Hold the layout of a file'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a escapes -d 'List breaks of leased bytes that nothing refused'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a why -d 'Say what is leased of a file, and by whom'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a sources -d 'List the break sources, and what happens to each'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a probe -d 'Try them all on scratch files, and compare'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a gate -d 'Look at the gate in the kernel, or end it'
 complete -c holdfast -n "__fish_seen_subcommand_from $verbs" -l json -d 'Print JSON'
 complete -c holdfast -n '__fish_seen_subcommand_from watch' -l denials -d 'Only what was refused'
-complete -c holdfast -n '__fish_seen_subcommand_from hold why' -F
+complete -c holdfast -n '__fish_seen_subcommand_from hold why probe' -F
+complete -c holdfast -n '__fish_seen_subcommand_from sources' -l kernel-check -d 'Look for the functions that it names'
+complete -c holdfast -n '__fish_seen_subcommand_from probe' -l soak -x -d 'Go on for so many seconds'
+complete -c holdfast -n '__fish_seen_subcommand_from probe' -l seed -x -d 'Of the soak\'s order'
+complete -c holdfast -n '__fish_seen_subcommand_from probe' -l route -x -a 'user root early reopen io_uring io_uring-worker compat mount-ns user-ns overlay holder' -d 'Only by these routes'
+complete -c holdfast -n '__fish_seen_subcommand_from probe' -l source -x -d 'Only these sources'
+complete -c holdfast -n '__fish_seen_subcommand_from probe' -l leased-only -d 'Leave out the runs without a lease'
+complete -c holdfast -n '__fish_seen_subcommand_from probe' -l keep -d 'Leave the scratch files'
 complete -c holdfast -n '__fish_seen_subcommand_from hold' -l range -x -d 'Bytes to hold, OFF:LEN'
 complete -c holdfast -n '__fish_seen_subcommand_from hold' -l settle -d 'Settle the layout first'
 complete -c holdfast -n '__fish_seen_subcommand_from hold' -l label -x -d 'What it is for'

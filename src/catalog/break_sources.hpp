@@ -36,6 +36,7 @@ enum class BreakClass : std::uint8_t {
   device,
   exports,
   loop,
+  memory,
   hardware,
 };
 
@@ -54,8 +55,8 @@ enum class Touches : std::uint8_t {
 enum class Verdict : std::uint8_t {
   refused,   ///< by the gate, on leased bytes and under a seal
   admitted,  ///< cannot happen on what admission lets be leased
-  observed,  ///< seen and reported; no hook can refuse it
-  harmless,  ///< breaks nothing, and stays legal
+  observed,  ///< no hook can refuse it: `reason` says why; the tripwire or the kernel reports it
+  harmless,  ///< breaks nothing that a lease promises, and stays legal: `reason` says why
 };
 
 /// Kinds of file, as bits.
@@ -94,7 +95,16 @@ struct BreakSource {
   std::string_view filesystems;
   std::string_view hook;  ///< the kernel hook by which the gate sees it
   Verdict verdict;
+  std::string_view reason{};         ///< why it is not refused
+  std::string_view needs{};          ///< the KernelPart without which it does not exist; empty: every supported kernel has it
+  std::string_view since{};          ///< the first kernel with it, for people; empty: before 6.1
+  Words functions{};                 ///< KernelParts that perform it
+  Words choke_points{};              ///< functions in which the tripwire sees it happen, depending on the kind of file
+  std::string_view administrator{};  ///< what an administrator can do about it beside Holdfast
 };
+
+// A KernelPart names a function of the kernel: "notify_change", or "xfs:xfs_swap_extents" for one of a module. "a|b": either. "?x": one that can't be asked
+// for.
 
 /// All, the gate's operations first and in the order of enum hf_op.
 std::span<const BreakSource> break_sources();

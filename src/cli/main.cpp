@@ -72,6 +72,7 @@ constexpr const char* kFooter = R"(Examples:
   holdfast hold pool --range 0:1G -- ./job   ... while a command runs
   holdfast why /dev/shm/cache                who holds it, what is refused, who tried
   holdfast watch                             every refusal as it happens
+  holdfast probe /mnt/pmem                   try every way to move a file, and compare
 
 Exit status: 0 done, 1 failed or refused, 2 usage, 3 holdfastd isn't running,
 4 not permitted, 5 not supported here. See holdfast(1).)";
@@ -130,6 +131,8 @@ int run(std::vector<std::string> arguments) {
   add_config(app, cli);
   add_reload(app, cli);
   add_gate(app, cli);
+  add_sources(app, cli);
+  add_probe(app, cli);
 
   const std::vector<std::string> words = plain_words(arguments);
   const std::string word = words.empty() ? "" : words[0];

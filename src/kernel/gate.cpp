@@ -253,6 +253,13 @@ class Loader {
   void configure(const Kallsyms& kallsyms) {
     for (const auto& hook : gate_hooks()) bpf_program__set_autoload(program(hook.program), false);
     for (const auto& hook : hooks_) bpf_program__set_autoload(program(hook.program), true);
+    // What only other kernels' probes run may not even load here.
+    bpf_program* each_program = nullptr;
+    bpf_object__for_each_program(each_program, skeleton_->obj) {
+      const std::string_view name = bpf_program__name(each_program);
+      const auto runs = [&](const Probe& probe) { return probe.program == name; };
+      if (name.starts_with("hf_trip_")) bpf_program__set_autoload(each_program, std::any_of(probes_.begin(), probes_.end(), runs));
+    }
     std::size_t at = 0;
     for (const auto& each : kSpans)
       if (auto span = kallsyms.span(each.function)) {
@@ -373,22 +380,7 @@ void Gate::forget_traces() {
 Status Gate::trace_begin(const hf_file_key& file) { return impl_->trace(HF_CALL_TRACE_BEGIN, file); }
 Status Gate::trace_end(const hf_file_key& file) { return impl_->trace(HF_CALL_TRACE_END, file); }
 
-Result<std::uint64_t> Gate::tripwire_missed() const {
-  std::uint64_t missed = 0;
-  for (const auto& name : list_directory(kLinksDirectory)) {
-    if (!name.starts_with("hf_trip_")) continue;
-    Fd link(bpf_obj_get(fmt::format("{}/{}", kLinksDirectory, name).c_str()));
-    struct bpf_link_info link_info {};
-    __u32 size = sizeof link_info;
-    if (!link || bpf_obj_get_info_by_fd(link.get(), &link_info, &size) != 0) return sys_error(errno, "query", name);
-    Fd program(bpf_prog_get_fd_by_id(link_info.prog_id));
-    struct bpf_prog_info program_info {};
-    size = sizeof program_info;
-    if (!program || bpf_obj_get_info_by_fd(program.get(), &program_info, &size) != 0) return sys_error(errno, "query", name);
-    missed += program_info.recursion_misses;
-  }
-  return missed;
-}
+Result<std::uint64_t> Gate::tripwire_missed() const { return probes_missed(); }
 
 bool Gate::took_over() const { return impl_->took_over; }
 

@@ -92,8 +92,7 @@ class Gate {
   /// Every break of the file is told as HF_EVENT_TRACED from now on, leased or not, until trace_end(); counted.
   Status trace_begin(const hf_file_key& file);
   Status trace_end(const hf_file_key& file);
-  /// Times that a program of the gate or the tripwire was skipped because the same one was interrupted on that processor. A gate's is made up for by the
-  /// call stack (hf_meta::hints_missed); a tripwire's is a break that may have passed unseen.
+  /// How often the kernel had to skip a probe of the tripwire: breaks may have passed unseen.
   Result<std::uint64_t> tripwire_missed() const;
   /// Drops the map entries of files without leases. @return how many went; 0 where the observer was busy: try again later.
   Result<int> sweep();

@@ -47,18 +47,6 @@ const std::vector<GateHook>& gate_hooks() {
       {"hf_ioctl_return", "__x64_sys_ioctl", -1, true},
       {"hf_ioctl_compat_return", "__ia32_compat_sys_ioctl", -1, false},
       {"hf_inode_file_setattr", "bpf_lsm_inode_file_setattr", 2, false},
-      {"hf_trip_truncate_pages", "truncate_inode_pages_range", 3, false},
-      {"hf_trip_invalidate_pages", "invalidate_inode_pages2_range", 3, false},
-      {"hf_trip_invalidate_folio", "folio_unmap_invalidate", 3, false},
-      {"hf_trip_shmem", "shmem_undo_range", 4, false},
-      {"hf_trip_hugetlb", "remove_inode_hugepages", 3, false},
-      {"hf_trip_poison_dax", "mf_dax_kill_procs", 4, false},
-      {"hf_trip_poison_generic", "generic_error_remove_folio", 2, false},
-      {"hf_trip_poison_shmem", "shmem_error_remove_folio", 2, false},
-      {"hf_trip_poison_hugetlb", "hugetlbfs_error_remove_folio", 2, false},
-      {"hf_trip_poison_generic_page", "generic_error_remove_page", 2, false},
-      {"hf_trip_poison_shmem_page", "shmem_error_remove_page", 2, false},
-      {"hf_trip_poison_hugetlb_page", "hugetlbfs_error_remove_page", 2, false},
   };
   return hooks;
 }
@@ -93,18 +81,6 @@ Result<std::vector<GateHook>> hooks_of_kernel(const struct btf& btf) {
     return fail(ENOTSUP, "this kernel's security_inode_setattr has an unknown form, so truncate could not be refused",
                 "nothing was attached; report the kernel's version");
   return hooks;
-}
-
-std::vector<std::string> absent_chokes(const struct btf& btf) {
-  // Not among them: what newer kernels have in another's place, or what there was nothing to watch for before.
-  static constexpr std::array kEveryKernelHas = {"truncate_inode_pages_range", "invalidate_inode_pages2_range", "shmem_undo_range", "remove_inode_hugepages",
-                                                 "mf_dax_kill_procs"};
-  std::vector<std::string> absent;
-  for (const char* function : kEveryKernelHas) {
-    const auto hook = std::find_if(gate_hooks().begin(), gate_hooks().end(), [&](const GateHook& each) { return std::string_view(each.function) == function; });
-    if (arguments_of(btf, function) != hook->arguments) absent.emplace_back(function);
-  }
-  return absent;
 }
 
 std::vector<std::string> list_directory(const std::string& path) {
@@ -172,8 +148,7 @@ Result<GateState> gate_state() {
   for (const auto& probe : probes)
     if (!pinned(probe.event)) state.missing.push_back(probe.event);
   state.waiting = waiting_probes(probes, kallsyms);
-  state.unwatched = absent_chokes(*btf);
-  for (auto& function : absent_chokes(kallsyms)) state.unwatched.push_back(std::move(function));
+  state.unwatched = absent_chokes(kallsyms);
   state.armed = state.missing.empty() && ::access(kCallPin, F_OK) == 0;
   return state;
 }

@@ -38,13 +38,10 @@ struct GateHook {
   int arguments;         ///< that the function must have; -1: any
   bool required;         ///< false: a kernel without the function is complete without the hook
 };
-/// The hooks of bpf/gate.bpf.h and of bpf/tripwire.bpf.h, in their order.
+/// The hooks of bpf/gate.bpf.h, in their order.
 const std::vector<GateHook>& gate_hooks();
 /// Those that this kernel gets. @errors ENOTSUP where a required function is missing: the gate would be incomplete.
 Result<std::vector<GateHook>> hooks_of_kernel(const struct btf& btf);
-
-/// Functions that the tripwire would watch in the kernel itself and that this one does not have under that name.
-std::vector<std::string> absent_chokes(const struct btf& btf);
 
 std::vector<std::string> list_directory(const std::string& path);
 /// Removes a directory of pins, one level deep. @return how many pins went.

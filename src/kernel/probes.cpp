@@ -40,13 +40,26 @@ constexpr std::array kCandidates = {
 // Where the functions live: in ib_uverbs (6.1, 6.12) or in ib_core (7.3).
 constexpr std::array kModules = {"ib_uverbs", "ib_core"};
 
-/// A choke point in a filesystem's module.
+/// A choke point of the tripwire.
 struct Choke {
-  const char* module;
+  const char* module;  ///< "" for the kernel itself
   const char* function;
   const char* program;
+  bool everywhere = true;  ///< false: only some kernels have it, under that name
 };
 constexpr std::array kChokes = {
+    Choke{"", "truncate_inode_pages_range", "hf_trip_truncate_pages"},
+    Choke{"", "invalidate_inode_pages2_range", "hf_trip_invalidate_pages"},
+    Choke{"", "folio_unmap_invalidate", "hf_trip_invalidate_folio", false},
+    Choke{"", "shmem_undo_range", "hf_trip_shmem"},
+    Choke{"", "remove_inode_hugepages", "hf_trip_hugetlb"},
+    Choke{"", "mf_dax_kill_procs", "hf_trip_poison_dax", false},
+    Choke{"", "generic_error_remove_folio", "hf_trip_poison_folio", false},
+    Choke{"", "shmem_error_remove_folio", "hf_trip_poison_folio", false},
+    Choke{"", "hugetlbfs_error_remove_folio", "hf_trip_poison_folio", false},
+    Choke{"", "generic_error_remove_page", "hf_trip_poison_page", false},
+    Choke{"", "shmem_error_remove_page", "hf_trip_poison_page", false},
+    Choke{"", "hugetlbfs_error_remove_page", "hf_trip_poison_huge_page", false},
     Choke{"xfs", "__xfs_bunmapi", "hf_trip_xfs_unmap"},
     Choke{"xfs", "xfs_reflink_remap_blocks", "hf_trip_xfs_share"},
     Choke{"xfs", "xfs_swap_extents", "hf_trip_xfs_swap"},
@@ -64,6 +77,9 @@ void add(std::vector<Probe>& probes, const Candidate& candidate, const std::stri
 }
 
 bool loaded(const char* module) { return ::access((std::string("/sys/module/") + module).c_str(), F_OK) == 0; }
+
+/// false: its module may come yet
+bool should_be_there(const Choke& choke) { return !*choke.module || loaded(choke.module); }
 
 Status write_events(const std::string& line) {
   Fd fd(::open(kEvents, O_WRONLY | O_APPEND | O_CLOEXEC));
@@ -99,7 +115,7 @@ Result<std::vector<Probe>> probes_of_kernel(const Kallsyms& kallsyms) {
         "report the kernel's version; leases through libholdfast and 'holdfast hold' would need no observer");
   for (const auto& choke : kChokes) {
     const auto* symbol = kallsyms.find(choke.function);
-    if (!symbol && loaded(choke.module)) continue;
+    if (!symbol && should_be_there(choke)) continue;
     const std::string module = symbol ? symbol->module : choke.module;
     probes.push_back({std::string("trip_") + choke.function, choke.program, module.empty() ? choke.function : module + ":" + choke.function});
   }
@@ -109,7 +125,7 @@ Result<std::vector<Probe>> probes_of_kernel(const Kallsyms& kallsyms) {
 std::vector<std::string> absent_chokes(const Kallsyms& kallsyms) {
   std::vector<std::string> absent;
   for (const auto& choke : kChokes)
-    if (!kallsyms.find(choke.function) && loaded(choke.module)) absent.push_back(std::string(choke.module) + ":" + choke.function);
+    if (choke.everywhere && !kallsyms.find(choke.function) && should_be_there(choke)) absent.emplace_back(choke.function);
   return absent;
 }
 
@@ -138,6 +154,18 @@ Result<Fd> open_probe(const Probe& probe) {
   Fd fd(static_cast<int>(::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!fd) return sys_error(errno, "perf_event_open", probe.event);
   return fd;
+}
+
+Result<std::uint64_t> probes_missed() {
+  constexpr const char* kProfile = "/sys/kernel/tracing/kprobe_profile";
+  std::ifstream file(kProfile);
+  if (!file) return sys_error(errno, "read", kProfile);
+  std::uint64_t missed = 0;
+  // "  EVENT  HITS  MISSES", of everyone's events: ours of the tripwire are told by their names.
+  std::string event;
+  for (std::uint64_t hits = 0, misses = 0; file >> event >> hits >> misses;)
+    if (event.starts_with("trip_")) missed += misses;
+  return missed;
 }
 
 Status remove_probes() {

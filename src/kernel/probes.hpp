@@ -25,13 +25,15 @@ struct Probe {
 /// The probes that this kernel gets: of functions in the kernel or in loaded modules, exactly those; while their modules are not loaded, all that may come.
 /// @errors ENOTSUP where the RDMA core is loaded but none of the known pinning functions is in it.
 Result<std::vector<Probe>> probes_of_kernel(const Kallsyms& kallsyms);
-/// Functions of loaded filesystems that the tripwire would watch and that are not there (inlined, or of another kernel).
+/// Functions that the tripwire would watch and that are not there (inlined, or of another kernel).
 std::vector<std::string> absent_chokes(const Kallsyms& kallsyms);
 /// Targets whose module is not loaded yet.
 std::vector<std::string> waiting_probes(const std::vector<Probe>& probes, const Kallsyms& kallsyms);
 
 /// Makes the event if it is not there, and opens it. The descriptor is a perf event for bpf_program__attach_perf_event().
 Result<Fd> open_probe(const Probe& probe);
+/// How often the tripwire's probes were hit when they could not run.
+Result<std::uint64_t> probes_missed();
 /// Removes every event of the group. Those still in use stay and are named in the error.
 Status remove_probes();
 

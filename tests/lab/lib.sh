@@ -86,7 +86,7 @@ mount_kind() { # xfs|ext4|tmpfs|hugetlbfs
     ext4)
       mkfs.ext4 -q -F -b 4096 /dev/pmem0
       mount -o dax=always /dev/pmem0 /mnt/hf ;;
-    tmpfs) mount -t tmpfs -o size=256M hf /mnt/hf ;;
+    tmpfs) mount -t tmpfs -o size=600M hf /mnt/hf ;;
     hugetlbfs) mount -t hugetlbfs -o pagesize=2M hf /mnt/hf ;;
   esac
   chmod 777 /mnt/hf
@@ -114,5 +114,3 @@ break_all() {
     return 1
   }
 }
-# The operations that came out as "cannot run", one line.
-could_not_run() { jq -r 'select(.verdict == "cannot run") | .op' "$program_dir/attempts" | sort | tr '\n' ' '; }

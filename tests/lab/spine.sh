@@ -11,23 +11,6 @@ file=/mnt/hf/file
 message=1048576
 leased=$((2 * message)) # perftest's buffer is twice the message
 
-# What these kernels lack, whatever the lease: anything else that "cannot run" is a mistake of the test.
-expected_gaps() { # FILESYSTEM
-  local gaps=()
-  case $1 in xfs|ext4) gaps+=(write-zeroes) ;; esac # the emulated device has no such command
-  [ "$1" = ext4 ] && gaps+=(migrate move-ext move-ext-donor) # not with extents; not with DAX
-  case $kernel in
-    6.1)
-      gaps+=(uring-ftruncate uring-ftruncate-worker)
-      [ "$1" = xfs ] && gaps+=(exchange exchange-named commit-range commit-range-named)
-      [ "$1" = tmpfs ] && gaps+=(setxattr) ;;
-  esac
-  case $kernel in
-    6.*) [ "$1" = hugetlbfs ] || gaps+=(file-setattr) ;;
-  esac
-  printf '%s\n' "${gaps[@]}" | sort | sed '/^$/d' | tr '\n' ' '
-}
-
 can_register() { # FILESYSTEM: FS-DAX wants ODP, which rxe has in the newest kernel only
   case $1 in tmpfs|hugetlbfs) ;; *) [ "${kernel%%.*}" -ge 7 ] ;; esac
 }
@@ -91,7 +74,6 @@ one_filesystem() { # FILESYSTEM
   end "$1"
   check "nothing is leased after its exit" test "$(leased_files)" = 0
   check "every break source succeeds after it" break_all allowed "$file" --length $leased
-  check "what could not run is what this kernel lacks" same "$(expected_gaps "$1")" "$(could_not_run)"
   check "truncate succeeds on the file itself" truncate -s 0 "$file"
   stop watcher
   umount /mnt/hf

@@ -11,7 +11,7 @@ links=/sys/fs/bpf/holdfast/links
 escapes() { holdfast status --json | jq .gate.escapes; }
 # last_escape FILTER: of the newest event
 last_escape() { holdfast escapes --json | jq -e ".escapes[0] | $1"; }
-stack_has() { holdfast escapes --json | jq -e --arg f "$1" '[.escapes[0].breaker.stack[] | startswith($f + "+")] | any' >/dev/null; }
+stack_has() { holdfast escapes --json | jq -e --arg f "$1" '[.escapes[0].breaker.stack[] | test("^" + $f + "[.+]")] | any' >/dev/null; }
 
 hold() { # RANGE
   start holder holdfast hold "$file" --range "$1"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// hf-lab-break: performs one break source or control by name, or all of them in turn, and says in one line what the kernel answered.
+// hf-lab-break: performs one action of the catalogue by name, or all of them in turn, and says in one line what the kernel answered. With the prefix "uring-"
+// an action goes through io_uring, with the suffix "-worker" as well by a thread of the kernel's.
 //
 // Exit status of one: 0 it succeeded, 1 refused (ETXTBSY, EDEADLK), 2 denied otherwise, 3 it cannot run here. Of `all`: 0 where all was as expected.
 #include <fmt/format.h>
@@ -10,19 +11,20 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <system_error>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <system_error>
 
-#include "run.hpp"
+#include "catalog/actions/perform.hpp"
 
 namespace {
 
-using lab::Verdict;
+using namespace hf::actions;
 using nlohmann::json;
 
 struct Options {
   std::string operation;
-  lab::Subject subject;
+  Subject subject;
   std::string expect;
   std::string user;
   std::string kind;
@@ -31,13 +33,42 @@ struct Options {
   bool as_json = false;
 };
 
+/// An action by one of the ways of this program.
+struct Operation {
+  const Action* action;
+  Route route;
+  std::string name;
+};
+
+std::string_view route_text(const Operation& operation) {
+  if (operation.route == Route::ring) return "io_uring";
+  return operation.route == Route::ring_worker ? "io_uring worker" : operation.action->call;
+}
+
+std::vector<Operation> operations() {
+  std::vector<Operation> all;
+  for (const Action& action : actions()) {
+    if (action.is(kBefore)) continue;  // there is no "before" here
+    all.push_back({&action, action.is(kNeedsRoot) ? Route::root : Route::user, std::string(action.name)});
+    if (!action.is(kByRing)) continue;
+    all.push_back({&action, Route::ring, fmt::format("uring-{}", action.name)});
+    all.push_back({&action, Route::ring_worker, fmt::format("uring-{}-worker", action.name)});
+  }
+  return all;
+}
+
+hf::actions::User user_named(const std::string& name) {
+  auto user = find_user(name);
+  if (!user) throw std::runtime_error(user.error().message);
+  return *user;
+}
+
 std::string error_name(int error) { return error == 0 ? "0" : fmt::format("-{}", strerrorname_np(error)); }
 
-void fill_defaults(lab::Subject& subject) {
+void fill_defaults(Subject& subject) {
   struct stat status {};
   if (stat(subject.file.c_str(), &status) != 0) throw std::system_error(errno, std::generic_category(), "stat " + subject.file);
-  // A huge page on hugetlbfs, a block elsewhere.
-  subject.unit = lab::where_is(subject.file) == lab::kHugetlbfs ? static_cast<std::uint64_t>(status.st_blksize) : 4096;
+  subject.unit = place_of(subject.file).unit;
   const auto size = static_cast<std::uint64_t>(status.st_size);
   if (subject.length == 0) subject.length = size - std::min(size, subject.offset);
   if (subject.length == 0) throw std::runtime_error(subject.file + " is empty: nothing to break");
@@ -48,36 +79,41 @@ void fill_defaults(lab::Subject& subject) {
 }
 
 int list(bool as_json) {
-  for (const auto& operation : lab::operations()) {
-    const char* kind = operation.kind == lab::Class::breaks ? "break" : "control";
+  for (const auto& [action, route, name] : operations()) {
+    const char* kind = action->kind == Kind::breaks ? "break" : "control";
     std::vector<std::string> runs;
-    for (unsigned bit = 1; bit < lab::kEverywhere; bit <<= 1)
-      if (operation.runs & bit) runs.emplace_back(lab::name_of(static_cast<lab::Where>(bit)));
+    for (unsigned bit = 1; bit < kEverywhere; bit <<= 1)
+      if (action->runs & bit) runs.emplace_back(hf::actions::name(static_cast<Where>(bit)));
     if (as_json) {
-      fmt::print("{}\n", json{{"op", operation.name}, {"group", operation.group}, {"class", kind}, {"route", operation.route}, {"runs", runs}}.dump());
+      fmt::print(
+          "{}\n",
+          json{{"op", name}, {"source", action->source}, {"class", kind}, {"route", route_text({action, route, name})}, {"runs", runs}}.dump());
     } else {
-      fmt::print("{:<26} {:<8} {:<14} {}\n", operation.name, kind, operation.group, operation.route);
+      fmt::print("{:<26} {:<8} {:<14} {}\n", name, kind, action->source, action->call);
     }
   }
   return 0;
 }
 
 int run_one(const Options& options) {
-  const auto& table = lab::operations();
-  const auto found = std::ranges::find_if(table, [&](const auto& operation) { return options.operation == operation.name; });
+  const auto table = operations();
+  const auto found = std::ranges::find(table, options.operation, &Operation::name);
   if (found == table.end()) throw std::runtime_error("no operation \"" + options.operation + "\": see --list");
-  if (found->needs_donor && options.subject.donor.empty()) throw std::runtime_error(options.operation + " wants --donor FILE");
+  if (found->action->is(kNeedsDonor) && options.subject.donor.empty()) throw std::runtime_error(options.operation + " wants --donor FILE");
   if (!options.user.empty()) {
-    const lab::User user = lab::find_user(options.user);
+    const User user = user_named(options.user);
     if (setgid(user.gid) != 0 || setuid(user.uid) != 0) throw std::system_error(errno, std::generic_category(), "setuid");
   }
-  const lab::Outcome outcome = found->perform(options.subject);
-  const Verdict verdict = lab::judge(outcome);
+  // In this very process, so that it can be looked at while it works.
+  Subject subject = options.subject;
+  if (found->route == Route::ring || found->route == Route::ring_worker) subject.calls = &ring_calls(found->route == Route::ring_worker);
+  const Outcome outcome = found->action->perform(subject);
+  const Verdict verdict = judge(outcome);
   fmt::print("{}\n", json{{"op", found->name},
-                          {"route", found->route},
+                          {"route", route_text(*found)},
                           {"pid", getpid()},
                           {"result", error_name(outcome.error)},
-                          {"verdict", lab::name_of(verdict)},
+                          {"verdict", name(verdict)},
                           {"detail", outcome.detail}}
                          .dump());
   switch (verdict) {
@@ -93,35 +129,34 @@ int run_one(const Options& options) {
   return 2;
 }
 
-/// What should come of an operation, given whether its file is leased.
-bool as_expected(const lab::Operation& operation, lab::Where where, bool leased, Verdict verdict) {
-  if (verdict == Verdict::cannot_run) return !(operation.runs & where);
-  const bool breaks = operation.kind == lab::Class::breaks && (operation.breaks & where);
-  return verdict == (leased && breaks ? Verdict::refused : Verdict::allowed);
+/// What should come of an action, given whether its file is leased.
+bool as_expected(const Operation& operation, const Place& place, bool leased, Verdict verdict) {
+  const Action& action = *operation.action;
+  if (verdict == Verdict::cannot_run) return !(action.runs & place.where) || !has(needs(operation.route, action), place);
+  return verdict == (leased && (action.refused & place.where) ? Verdict::refused : Verdict::allowed);
 }
 
 struct Sum {
   int tried = 0, refused = 0, allowed = 0, cannot_run = 0, wrong = 0;
 };
 
-void report(const Options& options, const lab::Operation& operation, lab::Where where, const std::string& user, const lab::Attempt& attempt, bool fine) {
-  const Verdict verdict = lab::judge(attempt.outcome);
-  const bool breaks = operation.kind == lab::Class::breaks && (operation.breaks & where);
+void report(const Options& options, const Operation& operation, Where where, const std::string& user, const Attempt& attempt, bool fine) {
+  const Verdict verdict = judge(attempt.outcome);
   if (options.as_json) {
     fmt::print("{}\n", json{{"op", operation.name},
-                            {"group", operation.group},
-                            {"class", breaks ? "break" : "control"},
-                            {"route", operation.route},
-                            {"filesystem", lab::name_of(where)},
+                            {"source", operation.action->source},
+                            {"class", operation.action->refused & where ? "break" : "control"},
+                            {"route", route_text(operation)},
+                            {"filesystem", name(where)},
                             {"pid", attempt.pid},
                             {"user", user},
                             {"result", error_name(attempt.outcome.error)},
-                            {"verdict", lab::name_of(verdict)},
+                            {"verdict", name(verdict)},
                             {"expected", fine},
                             {"detail", attempt.outcome.detail}}
                            .dump());
   } else {
-    fmt::print("  {:<25} {:<36} {:<7} {:<12} {}{}\n", operation.name, operation.route, user, error_name(attempt.outcome.error), lab::name_of(verdict),
+    fmt::print("  {:<25} {:<36} {:<7} {:<12} {}{}\n", operation.name, operation.action->call, user, error_name(attempt.outcome.error), name(verdict),
                fine ? "" : fmt::format("   <-- NOT EXPECTED ({})", attempt.outcome.detail));
   }
   std::fflush(stdout);
@@ -130,28 +165,28 @@ void report(const Options& options, const lab::Operation& operation, lab::Where 
 int run_all(const Options& options) {
   if (options.expect != "refused" && options.expect != "allowed") throw std::runtime_error("all wants --expect refused or --expect allowed");
   const bool leased = options.expect == "refused";
-  const lab::Where where = lab::where_is(options.subject.file);
-  std::optional<lab::User> user;
-  if (!options.user.empty()) user = lab::find_user(options.user);
+  const Place place = place_of(options.subject.file);
+  std::optional<User> user;
+  if (!options.user.empty()) user = user_named(options.user);
 
   Sum sum;
-  for (const auto& operation : lab::operations()) {
-    if (!((operation.runs | operation.may_run) & where)) continue;
-    const bool breaks = operation.kind == lab::Class::breaks && (operation.breaks & where);
-    if (!options.kind.empty() && options.kind != (breaks ? "break" : "control")) continue;
+  for (const Operation& operation : operations()) {
+    const Action& action = *operation.action;
+    if (!((action.runs | action.may_run) & place.where)) continue;
+    if (!options.kind.empty() && options.kind != (action.refused & place.where ? "break" : "control")) continue;
     if (std::ranges::find(options.skip, operation.name) != options.skip.end()) continue;
 
-    lab::Subject subject = options.subject;
+    Subject subject = options.subject;
     subject.donor = subject.scratch + "/hf-lab-donor";
-    if (operation.needs_donor) lab::make_copy(options.subject.file, subject.donor);
-    // Without a lease the file would be spoilt for the next operation.
-    if (!leased) lab::make_copy(options.subject.file, subject.file = subject.scratch + "/hf-lab-subject");
+    if (action.is(kNeedsDonor)) make_copy(options.subject.file, subject.donor);
+    // Without a lease the file would be spoilt for the next action.
+    if (!leased) make_copy(options.subject.file, subject.file = subject.scratch + "/hf-lab-subject");
 
-    const bool as_root = operation.needs_root || !user;
-    const lab::Attempt attempt = lab::attempt(operation, subject, as_root ? std::nullopt : user);
-    const Verdict verdict = lab::judge(attempt.outcome);
-    const bool fine = as_expected(operation, where, leased, verdict);
-    report(options, operation, where, as_root ? "root" : user->name, attempt, fine);
+    const bool as_root = action.is(kNeedsRoot) || !user;
+    const Attempt attempt = hf::actions::attempt({action, operation.route, subject, user});
+    const Verdict verdict = judge(attempt.outcome);
+    const bool fine = as_expected(operation, place, leased, verdict);
+    report(options, operation, place.where, as_root ? "root" : user->name, attempt, fine);
 
     ++sum.tried;
     sum.refused += verdict == Verdict::refused;
@@ -163,7 +198,7 @@ int run_all(const Options& options) {
   }
   if (options.as_json) {
     fmt::print("{}\n", json{{"summary", true},
-                            {"filesystem", lab::name_of(where)},
+                            {"filesystem", name(place.where)},
                             {"tried", sum.tried},
                             {"refused", sum.refused},
                             {"allowed", sum.allowed},
@@ -171,7 +206,7 @@ int run_all(const Options& options) {
                             {"unexpected", sum.wrong}}
                            .dump());
   } else {
-    fmt::print("  {}: {} tried, {} refused, {} allowed, {} cannot run here, {} not as expected\n", lab::name_of(where), sum.tried, sum.refused, sum.allowed,
+    fmt::print("  {}: {} tried, {} refused, {} allowed, {} cannot run here, {} not as expected\n", name(place.where), sum.tried, sum.refused, sum.allowed,
                sum.cannot_run, sum.wrong);
   }
   return sum.wrong || sum.tried == 0 ? 1 : 0;

@@ -7,7 +7,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-namespace lab::uapi {
+namespace hf::actions::uapi {
 
 // linux/falloc.h, from 6.17
 inline constexpr int kFallocWriteZeroes = 0x80;
@@ -37,6 +37,18 @@ struct space_resv {
   __s32 pad[4];
 };
 static_assert(sizeof(space_resv) == 48);
+struct [[gnu::packed]] space_resv_32 {
+  __s16 type;
+  __s16 whence;
+  __s64 start;
+  __s64 length;
+  __s32 sysid;
+  __u32 pid;
+  __s32 pad[4];
+};
+static_assert(sizeof(space_resv_32) == 44);
+inline constexpr unsigned long kUnreserveSpace32 = _IOW('X', 43, space_resv_32);
+inline constexpr unsigned long kZeroRange32 = _IOW('X', 57, space_resv_32);
 inline constexpr unsigned long kUnreserveSpace = _IOW('X', 43, space_resv);
 inline constexpr unsigned long kZeroRange = _IOW('X', 57, space_resv);
 
@@ -109,6 +121,71 @@ struct xfs_swapext {
 static_assert(sizeof(xfs_bstat) == 136 && sizeof(xfs_swapext) == 192);
 inline constexpr unsigned long kXfsSwapExtents = _IOWR('X', 109, xfs_swapext);
 
+// ... and as a 32-bit program has it: fs/xfs/xfs_ioctl32.h
+struct xfs_bstime_32 {
+  __s32 sec;
+  __s32 nsec;
+};
+struct [[gnu::packed]] xfs_bstat_32 {
+  __u64 ino;
+  __u16 mode;
+  __u16 nlink;
+  __u32 uid;
+  __u32 gid;
+  __u32 rdev;
+  __s32 blksize;
+  __s64 size;
+  xfs_bstime_32 atime;
+  xfs_bstime_32 mtime;
+  xfs_bstime_32 ctime;
+  char rest[48];
+};
+struct [[gnu::packed]] xfs_swapext_32 {
+  __s64 version;
+  __s64 fd_target;
+  __s64 fd_temporary;
+  __s64 offset;
+  __s64 length;
+  char pad[16];
+  xfs_bstat_32 stat;
+};
+static_assert(sizeof(xfs_bstat_32) == 108 && sizeof(xfs_swapext_32) == 164);
+inline constexpr unsigned long kXfsSwapExtents32 = _IOWR('X', 109, xfs_swapext_32);
+
+struct xfs_scrub_metadata {
+  __u32 type;
+  __u32 flags;
+  __u64 inode;  // 0: of the descriptor
+  __u32 generation;
+  __u32 pad;
+  __u64 reserved[5];
+};
+static_assert(sizeof(xfs_scrub_metadata) == 64);
+inline constexpr unsigned long kXfsScrubMetadata = _IOWR('X', 60, xfs_scrub_metadata);
+inline constexpr __u32 kXfsScrubDataFork = 12;          // XFS_SCRUB_TYPE_BMBTD
+inline constexpr __u32 kXfsScrubRepair = 1 << 0;        // XFS_SCRUB_IFLAG_REPAIR
+inline constexpr __u32 kXfsScrubForceRebuild = 1 << 8;  // XFS_SCRUB_IFLAG_FORCE_REBUILD
+
+struct xfs_geometry {
+  __u32 blocksize;
+  __u32 rest1[7];
+  __u64 datablocks;
+  __u64 rtblocks;
+  __u64 rtextents;
+  __u64 logstart;
+  unsigned char uuid[16];
+  __u32 sunit;
+  __u32 swidth;
+  __s32 version;
+  __u32 flags;
+  __u32 rest2[6];
+  __u64 reserved[17];
+};
+static_assert(sizeof(xfs_geometry) == 256);
+inline constexpr unsigned long kXfsGeometry = _IOR('X', 126, xfs_geometry);
+inline constexpr __u32 kXfsHasReflink = 1 << 20;
+inline constexpr __u32 kXfsHasExchange = 1 << 24;  // XFS_FSOP_GEOM_FLAGS_EXCHANGE_RANGE, from 6.10
+
 // fs/ext4/ext4.h
 struct ext4_move_extent {
   __s32 reserved;
@@ -123,4 +200,4 @@ inline constexpr unsigned long kExt4MoveExtents = _IOWR('f', 15, ext4_move_exten
 inline constexpr unsigned long kExt4SwapBoot = _IO('f', 17);
 inline constexpr unsigned long kExt4Migrate = _IO('f', 9);
 
-}  // namespace lab::uapi
+}  // namespace hf::actions::uapi
