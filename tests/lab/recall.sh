@@ -110,7 +110,7 @@ check "and the file is free" truncate -s 4M $file
 make_file $file 4
 
 section "the one who asked is killed"
-start window holdfast recall $file -- bash -c "echo open; trap '' TERM HUP; while :; do truncate -s 1M $file 2>/dev/null || exit; read -rt 0.05 _ <> <(:) || :; done"
+start window holdfast recall $file -- sh -c 'echo open; exec sleep 600 >/dev/null 2>&1'
 hear window '^open'
 stop window KILL
 hear watcher '"event":"recall_ended"'
