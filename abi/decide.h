@@ -25,7 +25,10 @@ struct hf_question {
 	__u32 task; /* the breaker's thread group */
 	__u64 first;
 	__u64 end;
+	__u32 window; /* thread group of the maintenance window that the breaker runs in; 0 = none */
+	__u32 flags;  /* HF_MOUNT_OWN_*: what a holder gets that would break its own lease; HF_QUESTION_* */
 };
+#define HF_QUESTION_LEASES_ONLY (1u << 31) /* not the hold of a maintenance window, under which nobody's memory is */
 
 /** The answer so far; starts as all zeroes. */
 struct hf_answer {
@@ -54,8 +57,21 @@ HF_INLINE void hf_decide_slot(const struct hf_question *question, const struct h
 		return;
 	if (answer->error == HF_EDEADLK)
 		return;
-	if (slot->holder && slot->holder == question->task) {
-		answer->error = HF_EDEADLK;
+	if (slot->flags & HF_SLOT_WINDOW) {
+		/* The window's own hold: its command may break what nobody else may. Other slots refuse that command, too. */
+		if (answer->error || (question->flags & HF_QUESTION_LEASES_ONLY) || (question->window && question->window == slot->holder))
+			return;
+		answer->error = HF_ETXTBSY;
+	} else if (slot->holder && slot->holder == question->task) {
+		if (question->flags & HF_MOUNT_OWN_ALLOWED)
+			return;
+		if (question->flags & HF_MOUNT_OWN_BUSY) {
+			if (answer->error)
+				return;
+			answer->error = HF_ETXTBSY;
+		} else {
+			answer->error = HF_EDEADLK;
+		}
 	} else {
 		if (answer->error)
 			return;
@@ -76,7 +92,7 @@ HF_INLINE void hf_decide_slots(const struct hf_question *question, const struct 
 	}
 }
 
-/** Takes the seals of the mount into the answer. @param seals hf_mount::seals */
+/** Takes the seals of the mount into the answer. @param seals hf_mount::seals, all of them where the mount is another command's maintenance window */
 HF_INLINE void hf_decide_seals(const struct hf_question *question, __u32 seals, struct hf_answer *answer)
 {
 	if (!answer->error && question->first < question->end && question->op < 32 && (seals & (1u << question->op)))

@@ -86,9 +86,10 @@ struct hf_slot {
 	__u64 first;  /* first byte, rounded down to the page that backs it */
 	__u64 end;    /* one past the last byte, rounded up likewise */
 	__u32 holder; /* thread group that holds it; 0 after a merge of several holders' */
-	__u32 pad;
+	__u32 flags;  /* HF_SLOT_WINDOW */
 };
 #define HF_SLOT_FILLING (1ull << 63)
+#define HF_SLOT_WINDOW (1u << 0) /* the hold of a maintenance window: the command whose thread group is `holder` passes, with its children */
 
 #define HF_INLINE_SLOTS 4
 #define HF_CHUNK_SLOTS 12
@@ -113,10 +114,38 @@ struct hf_chunk {
 	struct hf_slot slots[HF_CHUNK_SLOTS];
 };
 
-/** A filesystem with leases or seals: the map hf_mounts, keyed by super_block::s_dev. */
+/**
+ * A filesystem with leases or a policy: the map hf_mounts, keyed by super_block::s_dev. One without an entry has hf_control::default_flags and no seals.
+ * The daemon writes it through HF_CALL_MOUNT, which leaves `leases` alone.
+ */
 struct hf_mount {
 	__u32 leases; /* occupied slots on this filesystem */
 	__u32 seals;  /* bit 1 << enum hf_op: refused on every file */
+	__u32 flags;  /* HF_MOUNT_* */
+	__u32 window; /* thread group of a maintenance window over the whole filesystem: all is sealed for everybody else; 0 = none */
+};
+#define HF_MOUNT_EXEMPT (1u << 0)	  /* not guarded: registrations get no lease */
+#define HF_MOUNT_READERS_LEASED (1u << 1) /* a registration that only reads gets a lease, where its descriptor could have written */
+#define HF_MOUNT_READERS_REFUSED (1u << 2)
+#define HF_MOUNT_ODP_OBSERVED (1u << 3)	  /* an ODP registration gets no lease */
+#define HF_MOUNT_ODP_REFUSED (1u << 4)
+#define HF_MOUNT_OWN_BUSY (1u << 5)	  /* a holder that would break its own lease gets ETXTBSY like everybody else, not EDEADLK */
+#define HF_MOUNT_OWN_ALLOWED (1u << 6)	  /* ... may */
+#define HF_MOUNT_HOLDERS_LISTED (1u << 7) /* only root and those in hf_listed may hold */
+#define HF_MOUNT_HOLDERS_OWNER (1u << 8)  /* ... and the file's owner */
+
+/** Who is an exception: the map hf_listed, whose values mean nothing. */
+enum hf_list {
+	HF_LIST_HOLDER_USER = 1,  /* id: uid */
+	HF_LIST_HOLDER_GROUP = 2, /* id: gid; a registration shows its process's own group only, not supplementary ones */
+	HF_LIST_UNSEALED = 3,	  /* id: effective uid whom the seals don't bind; with `program`: while it runs that */
+};
+struct hf_listed {
+	__u32 device; /* super_block::s_dev */
+	__u32 list;   /* enum hf_list */
+	__u32 id;
+	__u32 pad;
+	struct hf_file_key program; /* all zeroes: any */
 };
 
 enum hf_lease_kind {
@@ -145,8 +174,13 @@ enum hf_reason {
 	HF_REASON_NOT_WRITER = 1 << 7,	    /* the mapping's descriptor was not open for writing */
 	HF_REASON_LATE = 1 << 8,	    /* leased some time after the pin: its past is unknown */
 	HF_REASON_MISSED_RETURN = 1 << 9,   /* the end of the pinning call was not seen */
-	HF_REASON_RANGE_UNKNOWN = 1 << 10,  /* it was there before the gate: which bytes of which file is not known */
+	HF_REASON_EXEMPT = 1 << 10,	    /* policy: the filesystem is not guarded */
+	HF_REASON_ODP = 1 << 11,	    /* policy: ODP registrations are only observed here */
+	HF_REASON_NOT_ALLOWED = 1 << 12,    /* policy: this user, or this kind of registration, gets no lease here */
+	HF_REASON_RANGE_UNKNOWN = 1 << 13,  /* it was there before the gate: which bytes of which file is not known */
 };
+
+#define HF_REASONS_POLICY (HF_REASON_READ_ONLY | HF_REASON_EXEMPT | HF_REASON_ODP) /* observed on purpose, not by failure */
 
 #define HF_PARTS_MAX 64
 #define HF_COMM_LEN 16
@@ -170,7 +204,7 @@ struct hf_lease {
 	__u8 kind;  /* enum hf_lease_kind */
 	__u8 state; /* enum hf_lease_state */
 	__u8 odp;   /* 1: On-Demand Paging, nothing is pinned */
-	__u8 pad;
+	__u8 counted; /* 1: counts towards its user's quota */
 	char comm[HF_COMM_LEN];
 	char device[HF_DEVICE_LEN]; /* ib_device::name */
 };
@@ -195,6 +229,7 @@ struct hf_part {
 #define HF_NO_SLOT (~0u)
 #define HF_PART_DAX (1u << 0)	 /* inode::i_flags & S_DAX */
 #define HF_PART_MERGED (1u << 1) /* shares its slot with a neighbour: protected range is wider than asked for */
+#define HF_PART_WINDOW (1u << 2) /* the hold of a maintenance window */
 
 enum hf_event_kind {
 	HF_EVENT_DENIAL = 1,
@@ -203,6 +238,11 @@ enum hf_event_kind {
 	HF_EVENT_INCOMPLETE = 4, /* a registration that user space must complete */
 	HF_EVENT_ESCAPE = 5,	 /* leased bytes were broken */
 	HF_EVENT_TRACED = 6,	 /* bytes of a traced file were broken */
+	HF_EVENT_QUOTA = 32,	 /* a registration without a record: its user has as many as the quota allows. `record` says whose. */
+	/* Of the daemon, to holders (hf_wire_event): */
+	HF_EVENT_RECALL = 33,	    /* an administrator asks for the lease */
+	HF_EVENT_FENCE = 34,	    /* ... and now for the memory to be made unreachable */
+	HF_EVENT_RECALL_OVER = 35,  /* the recall has ended, and the lease stands */
 };
 
 /** Ring buffer hf_lifecycle: a hint to look at hf_leases; losing one loses nothing, since the daemon scans when `lifecycle_lost` moves. */
@@ -323,6 +363,7 @@ enum hf_call_op {
 	HF_CALL_RACED = 6,	 /* in: part: is a break that overlaps it under way? out: raced */
 	HF_CALL_TRACE_BEGIN = 7, /* in: part.file: report its breaks as HF_EVENT_TRACED */
 	HF_CALL_TRACE_END = 8,	 /* in: part.file */
+	HF_CALL_MOUNT = 9,	 /* in: id (s_dev), mount.seals, .flags, .window: the policy of a filesystem from now on */
 };
 struct hf_call {
 	__u32 op;
@@ -332,13 +373,16 @@ struct hf_call {
 	__u32 page_shift; /* in, LEASE_PART: of the pages that back the file */
 	struct hf_lease record;
 	struct hf_part part;
+	struct hf_mount mount;
 };
 
 /** What the gate reads on its fast path: the array map hf_fast, one element. */
 #define HF_FILTER_SIZE 65536u
+#define HF_SEALED_SIZE 64u
 struct hf_fast {
 	__u64 flights; /* range-touching operations under way, about (a missed return hook leaves one too many): return hooks cost one load when 0 */
 	__u64 passed;  /* range-touching operations that ran to their end */
+	__u32 sealed[HF_SEALED_SIZE]; /* filesystems with seals or a window, by a hash of the device: 0 = the file's surely has none */
 	__u32 filter[HF_FILTER_SIZE]; /* leased slots by a hash of device and inode: 0 = the file surely has none */
 };
 
@@ -357,7 +401,10 @@ struct hf_control {
 	__u32 device_name_offset; /* offsetof(struct ib_device, name) from ib_core's BTF; 0 while ib_core is not loaded */
 	__u32 adders;		  /* lease calls that are taking a slot now */
 	__u32 sweeping;		  /* an empty file entry is being dropped: adders wait, bounded */
+	__u32 default_flags;	  /* HF_MOUNT_* of filesystems without an entry in hf_mounts */
 	__u32 xfs_inode_offset;	  /* offsetof(struct xfs_inode, i_vnode) from xfs' BTF; 0 while it is not loaded */
+	__u64 user_registrations; /* how many registrations of one user get a record; 0 = as many as there is room for. Root's don't count. */
+	__u32 windows;		  /* maintenance windows that are open, over files or filesystems: entries of hf_windows */
 	__u32 pad;
 };
 
@@ -383,7 +430,8 @@ HF_ASSERT_SIZE(struct hf_file_key, 16);
 HF_ASSERT_SIZE(struct hf_slot, 32);
 HF_ASSERT_SIZE(struct hf_file, 16 + 32 * HF_INLINE_SLOTS);
 HF_ASSERT_SIZE(struct hf_chunk_key, 24);
-HF_ASSERT_SIZE(struct hf_mount, 8);
+HF_ASSERT_SIZE(struct hf_mount, 16);
+HF_ASSERT_SIZE(struct hf_listed, 32);
 HF_ASSERT_SIZE(struct hf_lease, 128);
 HF_ASSERT_SIZE(struct hf_part_key, 16);
 HF_ASSERT_SIZE(struct hf_part, 56);
@@ -392,8 +440,8 @@ HF_ASSERT_SIZE(struct hf_denial, 2480);
 HF_ASSERT_SIZE(struct hf_user_frame, 32);
 HF_ASSERT_SIZE(struct hf_escape, 2480 + 16 + 32 * HF_STACK_DEPTH);
 HF_ASSERT_SIZE(struct hf_meta, 136);
-HF_ASSERT_SIZE(struct hf_call, 208);
+HF_ASSERT_SIZE(struct hf_call, 224);
 HF_ASSERT_SIZE(struct hf_facts, 48);
-HF_ASSERT_SIZE(struct hf_control, 24);
+HF_ASSERT_SIZE(struct hf_control, 40);
 
 #endif

@@ -21,8 +21,9 @@ enum hf_wire_kind {
 	HF_WIRE_ACQUIRE = 2,   /* -> hf_wire_acquire + ranges, one descriptor; <- hf_wire_acquired or ERROR */
 	HF_WIRE_RELEASE = 3,   /* -> hf_wire_release; <- OK or ERROR */
 	HF_WIRE_RECLAIM = 4,   /* -> hf_wire_reclaim: after a daemon restart, the same process takes its lease up again; <- OK or ERROR */
-	HF_WIRE_QUERY = 5,     /* -> JSON text {"query": NAME, ...}; <- JSON, or ERROR */
+	HF_WIRE_QUERY = 5,     /* -> JSON text {"query": NAME, ...}, or {"do": NAME, ...}; <- JSON, or ERROR */
 	HF_WIRE_SUBSCRIBE = 6, /* -> hf_wire_subscribe; <- OK, then EVENTs */
+	HF_WIRE_RECALL_ANSWER = 7, /* -> hf_wire_recall_answer: to HF_EVENT_RECALL or HF_EVENT_FENCE; <- OK or ERROR */
 	HF_WIRE_OK = 16,
 	HF_WIRE_ERROR = 17, /* <- hf_wire_error + text: what happened, to which file, by whom, what to do next */
 	HF_WIRE_ACQUIRED = 18,
@@ -70,6 +71,14 @@ struct hf_wire_reclaim {
 	__u64 token;
 };
 
+#define HF_WIRE_RECALL_FENCED 1u  /* the memory can't be reached by any adapter any more: ends the lease of a process; a registration's ends with its umem */
+#define HF_WIRE_RECALL_REFUSED 2u /* not now */
+struct hf_wire_recall_answer {
+	__u64 lease;
+	__u32 answer;
+	__u32 pad;
+};
+
 #define HF_WIRE_SUBSCRIBE_OWN (1u << 0) /* events of this connection's leases, as hf_wire_event */
 #define HF_WIRE_SUBSCRIBE_ALL (1u << 1) /* every event, as JSON */
 struct hf_wire_subscribe {
@@ -94,6 +103,7 @@ struct hf_wire_event {
 	__u32 breaker_pid;
 	__u32 breaker_tid;
 	__u32 breaker_uid;
+	__u64 deadline_ns; /* HF_EVENT_RECALL, HF_EVENT_FENCE: CLOCK_BOOTTIME, what happens after it is the administrator's choice; else 0 */
 	__u64 lost; /* events that this connection missed before this one */
 	char breaker_comm[16];
 	char breaker_exe[256];
@@ -104,6 +114,7 @@ HF_ASSERT_SIZE(struct hf_wire_hello, 40);
 HF_ASSERT_SIZE(struct hf_wire_range, 16);
 HF_ASSERT_SIZE(struct hf_wire_acquire, 72);
 HF_ASSERT_SIZE(struct hf_wire_acquired, 16);
-HF_ASSERT_SIZE(struct hf_wire_event, 336);
+HF_ASSERT_SIZE(struct hf_wire_event, 344);
+HF_ASSERT_SIZE(struct hf_wire_recall_answer, 16);
 
 #endif

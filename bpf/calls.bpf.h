@@ -160,6 +160,9 @@ int hf_call(void *ctx)
 		call->raced = under_way(&call->part, ~0ull);
 		result = 0;
 		break;
+	case HF_CALL_MOUNT:
+		result = call_mount((__u32)id, &call->mount);
+		break;
 	case HF_CALL_TRACE_BEGIN:
 		result = call_trace(&call->part.file, 1);
 		break;

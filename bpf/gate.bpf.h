@@ -69,8 +69,7 @@ static __always_inline int refusal(const struct ask *ask)
 /* @return 0 or the negative errno for the breaker */
 static __always_inline int judge(void *ctx, struct ask *ask, struct dentry *dentry, __u64 detail, __u32 magic)
 {
-	ask->question.task = bpf_get_current_pid_tgid() >> 32;
-	if (!decide(ask))
+	if (!decide_all(ask))
 		return 0;
 	report_denial(ctx, ask, dentry, detail, magic);
 	return refusal(ask);
@@ -98,7 +97,7 @@ static __always_inline int on_setattr(void *ctx, struct dentry *dentry, struct i
 	key_of(inode, &ask.key);
 	/* Under way before the slots are read: a registration that takes a slot meanwhile sees it, or we see the slot. */
 	flight_begin(HF_SIDE_SIZE, &ask.key, ask.question.first, ask.question.end);
-	if (!may_be_leased(ask.key.inode, ask.key.device))
+	if (!may_be_held(ask.key.inode, ask.key.device))
 		return 0;
 	error = judge(ctx, &ask, dentry, attr->ia_size, inode->i_sb->s_magic);
 	if (error)
@@ -451,7 +450,7 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 	__u32 side;
 	int error;
 
-	if (!may_be_leased(inode->i_ino, inode->i_sb->s_dev))
+	if (!may_be_held(inode->i_ino, inode->i_sb->s_dev))
 		return 0;
 	if (!guarded_inode(inode))
 		return 0;
@@ -531,6 +530,39 @@ static __always_inline bool names_another_file(__u32 op)
 	return op == HF_OP_SWAP_EXTENTS || op == HF_OP_MOVE_EXTENTS;
 }
 
+/* @return whether the file behind a descriptor of this task is leased against this operation */
+static __always_inline bool named_file_refuses(struct ask *ask, __s64 fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct file *file = NULL, **table = BPF_CORE_READ(task, files, fdt, fd);
+	struct inode *inode;
+
+	if (fd < 0 || fd >= BPF_CORE_READ(task, files, fdt, max_fds) || bpf_probe_read_kernel(&file, sizeof(file), &table[fd]) || !file)
+		return true;
+	inode = BPF_CORE_READ(file, f_inode);
+	ask->key.inode = BPF_CORE_READ(inode, i_ino);
+	ask->key.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	ask->key.generation = BPF_CORE_READ(inode, i_generation);
+	return decide_all(ask);
+}
+
+/*
+ * The command of a maintenance window is the administrator's: its memory is not expected to change under its own call, so that its defragmenter may work beside
+ * leases on other files. The files that it names are looked at: struct xfs_swapext {version, fdtarget, fdtmp: 64 bits each}, struct move_extent
+ * {reserved, donor_fd: 32 bits each}.
+ */
+__noinline int window_names_free_files(struct ask *ask, __u64 argument)
+{
+	__s64 swap[3] = {};
+	__u32 move[2] = {};
+
+	if (!ask || !ask->question.window)
+		return 0;
+	if (ask->question.op == HF_OP_SWAP_EXTENTS)
+		return !bpf_probe_read_user(swap, sizeof(swap), (void *)argument) && !named_file_refuses(ask, swap[1]) && !named_file_refuses(ask, swap[2]);
+	return !bpf_probe_read_user(move, sizeof(move), (void *)argument) && !named_file_refuses(ask, move[1]);
+}
+
 static __always_inline bool tell_facts(struct file *file, __u32 command)
 {
 	struct hf_control *c = control();
@@ -589,7 +621,7 @@ static __noinline int on_loop_attach(void *ctx, __u32 fd, __u32 command)
 	ask.key.inode = BPF_CORE_READ(inode, i_ino);
 	ask.key.device = BPF_CORE_READ(inode, i_sb, s_dev);
 	ask.key.generation = BPF_CORE_READ(inode, i_generation);
-	if (!supported_magic(magic) || !may_be_leased(ask.key.inode, ask.key.device))
+	if (!supported_magic(magic) || !may_be_held(ask.key.inode, ask.key.device))
 		return 0;
 	ask.question.op = HF_OP_LOOP_ATTACH;
 	ask.question.end = HF_RANGE_END;
@@ -635,7 +667,8 @@ static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command,
 	if (!error && names_another_file(op)) {
 		struct hf_mount *mount = bpf_map_lookup_elem(&hf_mounts, &ask.key.device);
 
-		if (mount && mount->leases) {
+		if (mount && mount->leases && !window_names_free_files(&ask, argument)) {
+			key_of(inode, &ask.key);
 			ask.answer.error = HF_ETXTBSY;
 			report_denial(ctx, &ask, file->f_path.dentry, command, inode->i_sb->s_magic);
 			error = -HF_ETXTBSY;

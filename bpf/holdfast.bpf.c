@@ -2,8 +2,9 @@
 /*
  * Holdfast's kernel side: one object for every supported kernel. The parts, in the order in which they build on each other:
  *   maps      what is pinned and shared          slots     leased extents: take, give back, ask
- *   breaker   who it was                         gate      refuses
- *   observer  sees RDMA registrations            calls     what the daemon asks for
+ *   policy    seals, windows, who may hold       breaker   who it was
+ *   gate      refuses                            observer  sees RDMA registrations
+ *   calls     what the daemon asks for
  */
 #define __VMLINUX_H__ /* kernel_types.bpf.h stands in for it: bpf_tracing.h takes the kernel's names of registers */
 #include "kernel_types.bpf.h"
@@ -17,6 +18,7 @@
 
 #include "maps.bpf.h"
 #include "slots.bpf.h"
+#include "policy.bpf.h"
 #include "breaker.bpf.h"
 #include "gate.bpf.h"
 #include "observer.bpf.h"

@@ -55,11 +55,19 @@ struct super_block {
 };
 
 typedef struct {
+	__u32 val;
+} kuid_t;
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+typedef struct {
 	int counter;
 } atomic_t;
 
 struct inode {
 	atomic_t i_count;
+	kuid_t i_uid;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	__u32 i_generation;
@@ -141,13 +149,6 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
-typedef struct {
-	__u32 val;
-} kuid_t;
-typedef struct {
-	__u32 val;
-} kgid_t;
-
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
@@ -167,6 +168,14 @@ struct cgroup {
 	struct kernfs_node *kn;
 };
 
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct thread_info {
+	__u32 status;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
@@ -174,14 +183,6 @@ struct fdtable {
 
 struct files_struct {
 	struct fdtable *fdt;
-};
-
-struct css_set {
-	struct cgroup *dfl_cgrp;
-};
-
-struct thread_info {
-	__u32 status;
 };
 
 struct task_struct {

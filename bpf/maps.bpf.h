@@ -68,6 +68,33 @@ struct {
 	__type(value, struct hf_mount);
 } hf_mounts SEC(".maps");
 
+/* Who may hold, and whom the seals don't bind; written by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct hf_listed);
+	__type(value, __u32);
+} hf_listed SEC(".maps");
+
+/* Thread group of a maintenance window's command → when it started, in clock ticks (10 ms) of CLOCK_BOOTTIME, as /proc tells it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u64);
+} hf_windows SEC(".maps");
+
+/* uid → registrations with a record. Entries stay: one for each user who ever registered. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, __u64);
+} hf_users SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, HF_MAX_LEASES);
@@ -100,6 +127,8 @@ struct walk {
 	__u32 parts;
 	__u32 tgid;
 	__u32 observe_only;
+	__u32 over_quota;
+	__u32 owner; /* uid of the file's owner */
 	/* what the callback saw of the mapping at `at` */
 	__u32 is_file;
 	__u64 vma_end;
@@ -263,12 +292,25 @@ static __always_inline __u32 filter_index(__u64 inode, __u32 device)
 	return (h >> 48) & (HF_FILTER_SIZE - 1);
 }
 
+static __always_inline __u32 sealed_index(__u32 device)
+{
+	return (device ^ (device >> 20)) & (HF_SEALED_SIZE - 1);
+}
+
 /* @return false where the file surely has no leased slot */
 static __always_inline bool may_be_leased(__u64 inode, __u32 device)
 {
 	struct hf_fast *f = fast();
 
 	return !f || f->filter[filter_index(inode, device)];
+}
+
+/* @return false where the file surely has no leased slot and its filesystem no seal */
+static __always_inline bool may_be_held(__u64 inode, __u32 device)
+{
+	struct hf_fast *f = fast();
+
+	return !f || (f->filter[filter_index(inode, device)] | f->sealed[sealed_index(device)]);
 }
 
 static __always_inline bool supported_magic(__u32 magic)

@@ -92,6 +92,41 @@ static __always_inline void tell(__u32 kind, __u64 lease, const struct hf_lease 
 	bpf_ringbuf_submit(event, 0);
 }
 
+/* ---- quotas ---- */
+
+static __always_inline void count_user(__u32 uid, __s64 n)
+{
+	static const __u64 none;
+	__u64 *count = bpf_map_lookup_elem(&hf_users, &uid);
+
+	if (!count && n > 0) {
+		bpf_map_update_elem(&hf_users, &uid, &none, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&hf_users, &uid);
+	}
+	if (count)
+		__sync_fetch_and_add(count, n);
+}
+
+static __always_inline __u32 current_uid(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, cred, uid.val);
+}
+
+/* A user's registrations beyond the quota leave nothing in the maps: those of others have their room. */
+static __always_inline bool over_quota(void)
+{
+	struct hf_control *c = control();
+	__u32 uid = current_uid();
+	__u64 *count;
+
+	if (!uid || !c || !c->user_registrations)
+		return false;
+	count = bpf_map_lookup_elem(&hf_users, &uid);
+	return count && *count >= c->user_registrations;
+}
+
 /* Gives all slots of a lease back and forgets it. @return 0 or -ENOENT */
 __noinline int lease_end(__u64 id, int silent)
 {
@@ -104,9 +139,59 @@ __noinline int lease_end(__u64 id, int silent)
 	umem = record->umem;
 	if (umem)
 		bpf_map_delete_elem(&hf_umems, &umem);
+	if (record->counted)
+		count_user(record->uid, -1);
 	if (!silent)
 		tell(HF_EVENT_RELEASED, id, record);
 	bpf_map_delete_elem(&hf_leases, &id);
+	return 0;
+}
+
+/* ---- records ---- */
+
+__noinline int record_fill(struct hf_lease *record, struct hf_pinning *pinning)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct hf_control *c = control();
+	__u64 ids = bpf_get_current_pid_tgid();
+
+	if (!record || !pinning)
+		return 0;
+	record->address = pinning->address;
+	record->length_bytes = pinning->length_bytes;
+	record->since_ns = pinning->start_ns;
+	record->holder_start = BPF_CORE_READ(task, group_leader, start_boottime);
+	record->tgid = ids >> 32;
+	record->tid = (__u32)ids;
+	record->uid = BPF_CORE_READ(task, cred, uid.val);
+	record->gid = BPF_CORE_READ(task, cred, gid.val);
+	record->access = pinning->access;
+	record->kind = HF_LEASE_REGISTRATION;
+	record->state = HF_STATE_PINNING;
+	record->odp = pinning->odp;
+	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	if (c && c->device_name_offset && pinning->device)
+		bpf_probe_read_kernel_str(record->device, sizeof(record->device), (void *)pinning->device + c->device_name_offset);
+	return 0;
+}
+
+/* Says whose registration is left without a record. */
+__noinline int tell_quota(struct hf_pinning *pinning)
+{
+	struct hf_lifecycle_event *event = bpf_ringbuf_reserve(&hf_lifecycle, sizeof(*event), 0);
+
+	COUNT(unprotected, 1);
+	if (!event || !pinning) {
+		if (event)
+			bpf_ringbuf_discard(event, 0);
+		return 0;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->kind = HF_EVENT_QUOTA;
+	event->tgid = bpf_get_current_pid_tgid() >> 32;
+	event->time_ns = bpf_ktime_get_boot_ns();
+	record_fill(&event->record, pinning);
+	bpf_ringbuf_submit(event, 0);
 	return 0;
 }
 
@@ -138,6 +223,7 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 	/* mmap() clears VM_SHARED where the descriptor was not open for writing. */
 	walk->writer = !!(vma->vm_flags & VM_SHARED);
 	walk->page_shift = inode->i_sb->s_blocksize_bits;
+	walk->owner = inode->i_uid.val;
 	key_of(inode, &walk->part.file);
 	walk->part.address = first;
 	walk->part.first = ((__u64)vma->vm_pgoff << 12) + (first - vma->vm_start);
@@ -147,6 +233,31 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 	return 0;
 }
 
+/* What the administrator's policy has against a lease on the part. @return enum hf_reason, 0 for nothing */
+__noinline __u32 policy_reason(struct hf_pinning *pinning)
+{
+	struct walk *walk;
+	__u32 flags;
+
+	if (!pinning)
+		return 0;
+	walk = &pinning->walk;
+	flags = policy_flags(walk->part.file.device);
+	if (flags & HF_MOUNT_EXEMPT)
+		return HF_REASON_EXEMPT;
+	if (walk->observe_only) {
+		if (flags & HF_MOUNT_READERS_REFUSED)
+			return HF_REASON_NOT_ALLOWED;
+		if (!(flags & HF_MOUNT_READERS_LEASED))
+			return HF_REASON_READ_ONLY;
+	}
+	if (pinning->odp && (flags & (HF_MOUNT_ODP_OBSERVED | HF_MOUNT_ODP_REFUSED)))
+		return flags & HF_MOUNT_ODP_REFUSED ? HF_REASON_NOT_ALLOWED : HF_REASON_ODP;
+	if (!walk->writer)
+		return HF_REASON_NOT_WRITER;
+	return may_hold(walk->part.file.device, flags, walk->owner) ? 0 : HF_REASON_NOT_ALLOWED;
+}
+
 /* Adds the part that look_at_mapping() left. */
 __noinline int add_part(struct hf_pinning *pinning)
 {
@@ -154,6 +265,7 @@ __noinline int add_part(struct hf_pinning *pinning)
 	struct hf_part_key key = {};
 	struct hf_part *part, copy;
 	struct walk *walk;
+	__u32 against;
 
 	if (!pinning)
 		return 0;
@@ -163,16 +275,22 @@ __noinline int add_part(struct hf_pinning *pinning)
 		pinning->reasons |= HF_REASON_TOO_MANY_PARTS;
 		return 0;
 	}
-	if (!pinning->lease)
+	if (!pinning->lease) {
+		if (walk->over_quota)
+			return 0;
+		if (over_quota()) {
+			walk->over_quota = 1;
+			tell_quota(pinning);
+			return 0;
+		}
 		pinning->lease = new_id();
+	}
 	part->slot = HF_NO_SLOT;
 	part->reasons = 0;
 	if (!supported_magic(part->magic)) {
 		part->reasons |= HF_REASON_FILESYSTEM;
-	} else if (walk->observe_only) {
-		part->reasons |= HF_REASON_READ_ONLY;
-	} else if (!walk->writer) {
-		part->reasons |= HF_REASON_NOT_WRITER;
+	} else if ((against = policy_reason(pinning))) {
+		part->reasons |= against;
 	} else if (!adder_enter(c)) {
 		part->reasons |= HF_REASON_VMA_BUSY;
 	} else {
@@ -220,34 +338,6 @@ static long walk_step(__u32 index, struct hf_pinning **held)
 	return 0;
 }
 
-/* ---- records ---- */
-
-__noinline int record_fill(struct hf_lease *record, struct hf_pinning *pinning)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct hf_control *c = control();
-	__u64 ids = bpf_get_current_pid_tgid();
-
-	if (!record || !pinning)
-		return 0;
-	record->address = pinning->address;
-	record->length_bytes = pinning->length_bytes;
-	record->since_ns = pinning->start_ns;
-	record->holder_start = BPF_CORE_READ(task, group_leader, start_boottime);
-	record->tgid = ids >> 32;
-	record->tid = (__u32)ids;
-	record->uid = BPF_CORE_READ(task, cred, uid.val);
-	record->gid = BPF_CORE_READ(task, cred, gid.val);
-	record->access = pinning->access;
-	record->kind = HF_LEASE_REGISTRATION;
-	record->state = HF_STATE_PINNING;
-	record->odp = pinning->odp;
-	bpf_get_current_comm(record->comm, sizeof(record->comm));
-	if (c && c->device_name_offset && pinning->device)
-		bpf_probe_read_kernel_str(record->device, sizeof(record->device), (void *)pinning->device + c->device_name_offset);
-	return 0;
-}
-
 /* @return the record of a new id, all zeroes; NULL where the map is full */
 static __always_inline struct hf_lease *record_new(__u64 id)
 {
@@ -289,6 +379,8 @@ __noinline int walk_and_record(struct hf_pinning *pinning)
 		record->parts = walk->parts;
 		record->reasons = pinning->reasons;
 		record_fill(record, pinning);
+		record->counted = 1;
+		count_user(record->uid, 1);
 		return 0;
 	}
 	/* Without a record nobody could end it: give the slots back, count it, and have the daemon look. */
@@ -418,7 +510,7 @@ __noinline int settle(struct hf_pinning *pinning, __u64 umem)
 	record->reasons = reasons;
 	if (!reasons || reasons == HF_REASON_LATE) {
 		record->state = HF_STATE_PROTECTED;
-	} else if (!(reasons & ~(__u32)HF_REASON_READ_ONLY)) {
+	} else if (!(reasons & ~(__u32)HF_REASONS_POLICY)) {
 		record->state = HF_STATE_OBSERVED;
 	} else {
 		record->state = HF_STATE_UNPROTECTED;

@@ -37,7 +37,7 @@ static __always_inline struct hf_slot *slot_at(const struct hf_file_key *key, __
 	return &chunk->slots[at];
 }
 
-static __always_inline bool slot_claim(struct hf_slot *slot, __u64 first, __u64 end, __u32 holder)
+static __always_inline bool slot_claim(struct hf_slot *slot, __u64 first, __u64 end, __u32 holder, __u32 flags)
 {
 	if (slot->state)
 		return false;
@@ -46,28 +46,29 @@ static __always_inline bool slot_claim(struct hf_slot *slot, __u64 first, __u64 
 	slot->first = first;
 	slot->end = end;
 	slot->holder = holder;
+	slot->flags = flags;
 	barrier();
 	/* An atomic exchange is a full barrier: whoever sees the count sees the range. */
 	__sync_lock_test_and_set(&slot->state, 1);
 	return true;
 }
 
-static __always_inline int claim_inline(struct hf_file *file, __u64 first, __u64 end, __u32 holder)
+static __always_inline int claim_inline(struct hf_file *file, __u64 first, __u64 end, __u32 holder, __u32 flags)
 {
 	if (!file)
 		return -1;
 	for (int i = 0; i < HF_INLINE_SLOTS; i++)
-		if (slot_claim(&file->slots[i], first, end, holder))
+		if (slot_claim(&file->slots[i], first, end, holder, flags))
 			return i;
 	return -1;
 }
 
-static __always_inline int claim_chunk(struct hf_chunk *chunk, __u64 first, __u64 end, __u32 holder)
+static __always_inline int claim_chunk(struct hf_chunk *chunk, __u64 first, __u64 end, __u32 holder, __u32 flags)
 {
 	if (!chunk)
 		return -1;
 	for (int i = 0; i < HF_CHUNK_SLOTS; i++)
-		if (slot_claim(&chunk->slots[i], first, end, holder))
+		if (slot_claim(&chunk->slots[i], first, end, holder, flags))
 			return i;
 	return -1;
 }
@@ -118,6 +119,8 @@ static __always_inline bool slot_join(struct hf_slot *slot, __u64 first, __u64 e
 	}
 	if (!counted)
 		return false;
+	/* It now stands for a lease as well, which no window's command may break. */
+	slot->flags = 0;
 	for (int i = 0; i < 16; i++) {
 		__u64 old = slot->first;
 
@@ -173,9 +176,10 @@ static __always_inline void account_slot(const struct hf_file_key *key, int n)
 	if (f)
 		__sync_fetch_and_add(&f->filter[filter_index(key->inode, device)], n);
 	if (!mount && n > 0) {
-		struct hf_mount none = {};
+		struct hf_control *c = control();
+		struct hf_mount fresh = {.flags = c ? c->default_flags : 0};
 
-		bpf_map_update_elem(&hf_mounts, &device, &none, BPF_NOEXIST);
+		bpf_map_update_elem(&hf_mounts, &device, &fresh, BPF_NOEXIST);
 		mount = bpf_map_lookup_elem(&hf_mounts, &device);
 	}
 	if (mount)
@@ -223,6 +227,7 @@ __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
 		return -EINVAL;
 	struct hf_file_key key = part->file;
 	__u64 first = part->first, end = part->end;
+	__u32 flags = part->flags & HF_PART_WINDOW ? HF_SLOT_WINDOW : 0;
 	struct hf_file *file;
 	int at;
 
@@ -238,7 +243,7 @@ __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
 		goto no_room;
 	/* The filter before the slot: the gate must not see the slot's file as surely free once the slot counts. */
 	account_slot(&key, 1);
-	at = claim_inline(file, first, end, holder);
+	at = claim_inline(file, first, end, holder, flags);
 	if (at >= 0) {
 		part->slot = at;
 		return 0;
@@ -257,7 +262,7 @@ __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
 			break;
 		/* Before the slot, for the same reason as the filter. */
 		raise_chunks(file, c + 1);
-		at = claim_chunk(chunk, first, end, holder);
+		at = claim_chunk(chunk, first, end, holder, flags);
 		if (at >= 0) {
 			part->slot = HF_INLINE_SLOTS + c * HF_CHUNK_SLOTS + at;
 			return 0;

@@ -133,6 +133,9 @@ static __noinline int trip(void *ctx, struct inode *inode, __u64 first, __u64 en
 	ask.key.generation = BPF_CORE_READ(inode, i_generation);
 	ask.question.first = first;
 	ask.question.end = end;
+	/* What a maintenance window's command does to a file that nobody holds is no escape, nor what a holder may do to its own. */
+	ask.question.task = bpf_get_current_pid_tgid() >> 32;
+	ask.question.flags = HF_QUESTION_LEASES_ONLY | (policy_flags(ask.key.device) & HF_MOUNT_OWN_ALLOWED);
 	decide(&ask);
 	kind = bpf_map_lookup_elem(&hf_traced, &ask.key) ? HF_EVENT_TRACED : HF_EVENT_ESCAPE;
 	if (kind == HF_EVENT_ESCAPE && !ask.answer.error)

@@ -93,7 +93,10 @@ enum hf_lease_event_kind {
 	HF_LEASE_EVENT_DENIED = 1,   /* someone tried to break the lease and was refused; the layout is as it was */
 	HF_LEASE_EVENT_ESCAPED = 2,  /* the layout of leased bytes changed all the same: stop using the memory */
 	HF_LEASE_EVENT_LOST = 3,     /* the lease ended without hf_release(): the layout may change from now on */
-	HF_LEASE_EVENT_RECLAIMED = 4 /* holdfastd was away; the lease stood throughout, but denials in between were not told here */
+	HF_LEASE_EVENT_RECLAIMED = 4, /* holdfastd was away; the lease stood throughout, but denials in between were not told here */
+	HF_LEASE_EVENT_RECALL = 5,   /* an administrator wants the file: stop using the memory, deregister it, hf_release(); until deadline_ns */
+	HF_LEASE_EVENT_FENCE = 6,    /* the wait is over: make the memory unreachable now, then hf_release() or hf_recall_answer() */
+	HF_LEASE_EVENT_RECALL_OVER = 7 /* the recall has ended and the lease stands: go on */
 };
 
 /** Something that happened to a lease. */
@@ -108,6 +111,7 @@ struct hf_lease_event {
 	uint32_t breaker_pid;	/* process */
 	uint32_t breaker_tid;	/* thread */
 	uint32_t breaker_uid;
+	uint64_t deadline_ns;	/* CLOCK_BOOTTIME; RECALL and FENCE: when the administrator's next step follows. Else 0. */
 	uint64_t lost_events;	/* events of this session that were dropped before this one, for want of reading */
 	char breaker_comm[16];	/* NUL-terminated, as all names here */
 	char breaker_exe[256];	/* path of the executable; "" where unknown */
@@ -169,6 +173,23 @@ HF_API HF_MUST_CHECK int hf_acquire(struct hf_session *session, int fd, const st
  * @errors ENOTCONN, ETIMEDOUT, ECHILD
  */
 HF_API int hf_release(struct hf_lease_handle *lease);
+
+enum hf_recall_answer_kind {
+	HF_RECALL_FENCED = 1, /* no adapter can reach the memory any more: the lease ends, as by hf_release() */
+	HF_RECALL_REFUSED = 2 /* not now: the lease stands, and the administrator is told */
+};
+
+/**
+ * @brief Answers HF_LEASE_EVENT_RECALL or HF_LEASE_EVENT_FENCE. hf_release() is an answer, too, and the best one.
+ * Events of a recall also come for registrations of this process, with the number of the registration's lease (`holdfast registrations`). Such a lease
+ * ends with its registration only (ibv_dereg_mr()), whatever is answered.
+ * @param session of the process that holds the lease
+ * @param lease_id as the event has it
+ * @param answer enum hf_recall_answer_kind
+ * @return 0, or a negative errno; after HF_RECALL_FENCED the handle still wants its hf_release(), which has nothing left to do
+ * @errors EINVAL, ENOENT (no such lease of this process, or it is not being recalled), ENOTCONN, ETIMEDOUT, ECHILD, ENOMEM
+ */
+HF_API HF_MUST_CHECK int hf_recall_answer(struct hf_session *session, uint64_t lease_id, uint32_t answer);
 
 /**
  * @brief The number under which `holdfast leases` and events show a lease.

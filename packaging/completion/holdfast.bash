@@ -5,31 +5,39 @@ _holdfast() {
   prev=${COMP_WORDS[COMP_CWORD-1]}
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
-    if [[ $verb = hold && $word = -- ]]; then
+    if [[ ( $verb = hold || $verb = recall ) && $word = -- ]]; then
       # From here on it is the other program's command line.
       if declare -F _command_offset >/dev/null; then _command_offset $((i + 1)); else mapfile -t COMPREPLY < <(compgen -c -- "$cur"); fi
       return
     fi
     case $word in
-      --socket|--range|--label|--soak|--seed|--route|--source) ((i++)) ;;
+      --socket|--range|--label|--soak|--seed|--route|--source|--wait|--on-timeout|--seal|--except-user|--except-program) ((i++)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=$word; elif [[ -z $sub ]]; then sub=$word; fi ;;
     esac
   done
   case $prev in
     --socket) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    --range|--label|--soak|--seed) return ;;
+    --on-timeout) mapfile -t COMPREPLY < <(compgen -W 'deny fence kill' -- "$cur"); return ;;
+    --seal) mapfile -t COMPREPLY < <(compgen -W 'truncate punch zero shift unshare reflink dedupe exchange attributes verity direct-write loop unknown all' -- "$cur"); return ;;
+    --except-user) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
+    --except-program) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --range|--label|--soak|--seed|--wait) return ;;
     --route) mapfile -t COMPREPLY < <(compgen -W 'user root early reopen io_uring io_uring-worker compat mount-ns user-ns overlay holder' -- "$cur"); return ;;
     --source) mapfile -t COMPREPLY < <(compgen -W "$(holdfast sources --json 2>/dev/null | sed -n 's/^ *"id": "\(.*\)",/\1/p')" -- "$cur"); return ;;
   esac
   local words
   case $verb in
-    '') words='status leases registrations devices watch hold why escapes sources probe gate --socket --version --help' ;;
+    '') words='status leases registrations devices watch hold why escapes sources probe recall guard unguard config reload gate --socket --version --help' ;;
     status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
-    hold) words='--range --settle --label --json --help --' ;;
+    hold) words='--range --settle --label --persist --forget --json --help --' ;;
     escapes) words='--json --help' ;;
     why) words='--json --help' ;;
+    recall) words='--wait --on-timeout --json --help --' ;;
+    guard) words='--seal --except-user --except-program --json --help' ;;
+    unguard|reload) words='--json --help' ;;
+    config) if [[ -z $sub ]]; then words='check --help'; else words='--json --help'; fi ;;
     sources) words='--kernel-check --json --help' ;;
     probe) words='--soak --seed --route --source --leased-only --keep --json --help' ;;
     gate)
@@ -39,7 +47,7 @@ _holdfast() {
         detach) words='--yes --json --help' ;;
       esac ;;
   esac
-  if [[ $verb = hold || $verb = why || $verb = probe ]] && [[ $cur != -* ]]; then
+  if [[ $verb = hold || $verb = why || $verb = recall || $verb = guard || $verb = unguard || $verb = probe ]] && [[ $cur != -* ]]; then
     compopt -o filenames
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
   else

@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations devices watch hold why escapes sources probe gate
+set -l verbs status leases registrations devices watch hold why escapes sources probe recall guard unguard config reload gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'
@@ -31,3 +31,17 @@ complete -c holdfast -n '__fish_seen_subcommand_from hold' -l label -x -d 'What 
 complete -c holdfast -n '__fish_seen_subcommand_from gate; and not __fish_seen_subcommand_from detach' -a 'status detach'
 complete -c holdfast -n '__fish_seen_subcommand_from detach' -s y -l yes -d 'Do not ask'
 complete -c holdfast -n '__fish_seen_subcommand_from devices' -a '(ls /sys/class/infiniband 2>/dev/null)'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a recall -d 'Ask holders to let go, and run a command alone'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a guard -d 'Guard a filesystem, and seal it'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a unguard -d 'Exempt a filesystem'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a config -d 'Check the configuration'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a reload -d 'Have holdfastd read it again'
+complete -c holdfast -n '__fish_seen_subcommand_from recall guard unguard' -F
+complete -c holdfast -n '__fish_seen_subcommand_from hold' -l persist -d 'Hold it from boot on'
+complete -c holdfast -n '__fish_seen_subcommand_from hold' -l forget -d 'End what --persist began'
+complete -c holdfast -n '__fish_seen_subcommand_from recall' -l wait -x -d 'How long holders have'
+complete -c holdfast -n '__fish_seen_subcommand_from recall' -l on-timeout -x -a 'deny fence kill' -d 'The last step'
+complete -c holdfast -n '__fish_seen_subcommand_from guard' -l seal -x -a 'truncate punch zero shift unshare reflink dedupe exchange attributes verity direct-write loop unknown all' -d 'Refuse on every file'
+complete -c holdfast -n '__fish_seen_subcommand_from guard' -l except-user -x -a '(__fish_complete_users)' -d 'Not bound by the seals'
+complete -c holdfast -n '__fish_seen_subcommand_from guard' -l except-program -r -F -d 'Not bound by the seals'
+complete -c holdfast -n '__fish_seen_subcommand_from config' -a check

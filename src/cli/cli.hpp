@@ -39,6 +39,11 @@ void add_why(CLI::App& app, Cli& cli);
 void add_devices(CLI::App& app, Cli& cli);
 void add_escapes(CLI::App& app, Cli& cli);
 void add_gate(CLI::App& app, Cli& cli);
+void add_recall(CLI::App& app, Cli& cli);
+void add_guard(CLI::App& app, Cli& cli);
+void add_unguard(CLI::App& app, Cli& cli);
+void add_config(CLI::App& app, Cli& cli);
+void add_reload(CLI::App& app, Cli& cli);
 void add_sources(CLI::App& app, Cli& cli);
 void add_probe(CLI::App& app, Cli& cli);
 

@@ -50,6 +50,12 @@ std::string event_text(const hf_lease_event& event, const std::string& path) {
     case HF_LEASE_EVENT_LOST:
       return fmt::format("lease {} on {} is lost{}: its layout may change from now on{}", event.lease_id, file,
                          event.error ? " (" + std::generic_category().message(event.error) + ")" : "", missed);
+    case HF_LEASE_EVENT_RECALL:
+      return fmt::format("an administrator recalls {}: lease {} is to be released", file, event.lease_id);
+    case HF_LEASE_EVENT_FENCE:
+      return fmt::format("the recall of {} does not wait any longer: lease {} is to be released now", file, event.lease_id);
+    case HF_LEASE_EVENT_RECALL_OVER:
+      return fmt::format("the recall of {} is over; lease {} stands", file, event.lease_id);
     case HF_LEASE_EVENT_RECLAIMED:
       return fmt::format("holdfastd was restarted; lease {} on {} stood throughout", event.lease_id, file);
     default:
@@ -58,7 +64,7 @@ std::string event_text(const hf_lease_event& event, const std::string& path) {
 }
 
 Json event_json(const hf_lease_event& event, const std::string& path) {
-  static constexpr const char* kNames[] = {"unknown", "denied", "escaped", "lost", "reclaimed"};
+  static constexpr const char* kNames[] = {"unknown", "denied", "escaped", "lost", "reclaimed", "recall", "fence", "recall-over"};
   Json out{{"event", event.kind < std::size(kNames) ? kNames[event.kind] : kNames[0]}, {"lease", event.lease_id}, {"path", path}, {"time_ns", event.time_ns}};
   if (event.kind == HF_LEASE_EVENT_DENIED || event.kind == HF_LEASE_EVENT_ESCAPED) {
     const bool to_end = event.length_bytes == HF_LENGTH_TO_END;
@@ -133,12 +139,17 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
   const std::string stamp = (time.empty() ? "" : terminal.paint(Colour::kDim, time) + "  ") + missed;
   if (kind == "denial")
     return stamp + fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
-                               printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker")));
+                               printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker"))) +
+           (text_at(event, "seal").empty() ? "" : "  (sealed against " + text_at(event, "seal") + ")");
   if (kind == "escape" || kind == "traced") return stamp + break_text(event, terminal);
   if (kind == "registration") {
     const std::string reasons = reasons_text(member(event, "reasons"));
     return stamp + printable(lease_line(event, "registered") + (reasons.empty() ? "" : ": " + reasons));
   }
+  if (kind == "recall" || kind == "window" || kind == "recall_ended")
+    return stamp + printable(fmt::format("{} of {} by {}: {}, {} left{}", kind == "window" ? "maintenance window" : "recall", text_at(event, "path"),
+                                         process_text(member(event, "requester")), kind == "recall_ended" ? text_at(event, "outcome") : text_at(event, "phase"),
+                                         count_text(number_at(event, "left"), "holder"), ""));
   if (kind == "registration_ended") return stamp + printable(lease_line(event, "registration ended"));
   if (kind == "lease") return stamp + printable(lease_line(event, "lease"));
   if (kind == "lease_ended") return stamp + printable(lease_line(event, "lease ended"));

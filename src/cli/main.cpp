@@ -58,7 +58,7 @@ class HelpFormatter : public CLI::Formatter {
   }
   std::string make_usage(const CLI::App* app, std::string name) const override {
     std::string usage = CLI::Formatter::make_usage(app, name);
-    if (app->get_name() == "hold") {
+    if (app->get_name() == "hold" || app->get_name() == "recall") {
       while (!usage.empty() && usage.back() == '\n') usage.pop_back();
       usage += " [-- COMMAND...]\n";
     }
@@ -126,6 +126,11 @@ int run(std::vector<std::string> arguments) {
   add_why(app, cli);
   add_devices(app, cli);
   add_escapes(app, cli);
+  add_recall(app, cli);
+  add_guard(app, cli);
+  add_unguard(app, cli);
+  add_config(app, cli);
+  add_reload(app, cli);
   add_gate(app, cli);
   add_sources(app, cli);
   add_probe(app, cli);
@@ -134,13 +139,14 @@ int run(std::vector<std::string> arguments) {
   const std::string word = words.empty() ? "" : words[0];
   if (const int wrong = check_verb(app, word, "holdfast")) return wrong;
   if (const int wrong = check_verb(*app.get_subcommand("gate"), word == "gate" && words.size() > 1 ? words[1] : "", "holdfast gate")) return wrong;
-  if (word == "hold") {
+  if (const int wrong = check_verb(*app.get_subcommand("config"), word == "config" && words.size() > 1 ? words[1] : "", "holdfast config")) return wrong;
+  if (word == "hold" || word == "recall") {
     // What comes after "--" is another program's: its options are not ours to read.
     const auto dashes = std::find(arguments.begin(), arguments.end(), "--");
     if (dashes != arguments.end()) {
       cli.command.assign(dashes + 1, arguments.end());
       arguments.erase(dashes, arguments.end());
-      if (cli.command.empty()) return usage_error("there is no COMMAND after --", "holdfast hold --help");
+      if (cli.command.empty()) return usage_error("there is no COMMAND after --", "holdfast " + word + " --help");
     }
   }
 
@@ -150,8 +156,8 @@ int run(std::vector<std::string> arguments) {
   } catch (const CLI::Success& wanted) {
     return app.exit(wanted);
   } catch (const CLI::ParseError& error) {
-    if (word.empty() || words == std::vector<std::string>{"gate"})
-      return usage_error("what is to be done? There is no verb", (word.empty() ? "holdfast" : "holdfast gate") + std::string(" --help lists the verbs"));
+    if (word.empty() || (words.size() == 1 && (word == "gate" || word == "config")))
+      return usage_error("what is to be done? There is no verb", (word.empty() ? "holdfast" : "holdfast " + word) + " --help lists the verbs");
     return usage_error(error.what(), "holdfast " + word + " --help");
   }
   const int status = cli.run();

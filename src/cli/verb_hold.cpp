@@ -2,7 +2,6 @@
 // holdfast hold: a lease for as long as a command runs, or until a signal; as flock(1) does it for locks.
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +13,9 @@
 #include "cli/daemon_client.hpp"
 #include "cli/event_text.hpp"
 #include "cli/range.hpp"
+#include "cli/signals.hpp"
 #include "cli/target_file.hpp"
+#include "cli/terminal.hpp"
 
 namespace hf::cli {
 
@@ -26,35 +27,30 @@ struct HoldOptions {
   std::string file;
   std::vector<std::string> ranges;
   bool settle = false;
+  bool persist = false;
+  bool forget = false;
   std::string label;
 };
 
-/// Signals as a descriptor, beside the session's.
-class Signals {
- public:
-  Signals() {
-    sigset_t wanted;
-    sigemptyset(&wanted);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD}) sigaddset(&wanted, signal);
-    sigprocmask(SIG_BLOCK, &wanted, &before_);
-    fd_ = Fd(signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  int fd() const { return fd_.get(); }
-  struct Signal {
-    int number;
-    bool from_terminal;  ///< the terminal sends to the whole foreground group; kill(1) to one process
-  };
-  std::optional<Signal> next() const {
-    signalfd_siginfo info;
-    if (read(fd_.get(), &info, sizeof info) != sizeof info) return {};
-    return Signal{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
-  }
-  void restore() const { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-  Fd fd_;
-};
+/// The file goes into the configuration: held now, and from boot on, whoever registers it.
+int persist(const Cli& cli, const HoldOptions& options) {
+  if (!cli.command.empty() || !options.ranges.empty() || !options.label.empty())
+    return complain({EINVAL, "--persist and --forget are about the whole file, and no command", "Next: holdfast hold FILE --persist"});
+  const std::string known = options.file;
+  auto target = open_target(options.file, false);
+  // One that is gone can still be forgotten.
+  if (!target && !options.forget) return complain(target.error());
+  const auto path = target ? target->path : known;
+  const auto answer = ask(cli, {{"do", options.forget ? "forget" : "hold"}, {"path", path}, {"settle", options.settle}}, target && !options.forget ? target->fd.get() : -1);
+  if (!answer) return complain(answer.error());
+  if (cli.json)
+    std::printf("%s\n", dump(*answer, 2).c_str());
+  else if (options.forget)
+    std::printf("%s is no longer held by the configuration\n", printable(path).c_str());
+  else
+    std::printf("%s is held, now and from boot on; holdfast hold %s --forget ends it\n", printable(path).c_str(), printable(path).c_str());
+  return kOk;
+}
 
 class Hold {
  public:
@@ -202,6 +198,8 @@ void add_hold(CLI::App& app, Cli& cli) {
       ->type_name("OFF:LEN")
       ->allow_extra_args(false);
   verb->add_flag("--settle", options->settle, "First allocate, zero and unshare what isn't settled");
+  verb->add_flag("--persist", options->persist, "Hold it from boot on, by the configuration; root only");
+  verb->add_flag("--forget", options->forget, "End what --persist began");
   verb->add_option("--label", options->label, "What it is for; shown by holdfast leases")->type_name("TEXT");
   add_json(*verb, cli);
   verb->footer(
@@ -212,10 +210,11 @@ void add_hold(CLI::App& app, Cli& cli) {
       "holdfastd is restarted.\n\n"
       "Examples:\n"
       "  holdfast hold /dev/shm/cache\n"
-      "  holdfast hold pool --range 0:1G --range 4G:512M --label kv-cache -- ./server --port 7\n\n"
+      "  holdfast hold pool --range 0:1G --range 4G:512M --label kv-cache -- ./server --port 7\n"
+      "  holdfast hold /mnt/pool/segment --persist\n\n"
       "Exit status: COMMAND's own, 128+N where signal N ended it, 127 or 126 where it could not\n"
       "be found or run, 125 where the lease could not be had; without COMMAND as holdfast's.");
-  verb->callback([&cli, options] { cli.run = [&cli, options] { return Hold(cli, *options).run(); }; });
+  verb->callback([&cli, options] { cli.run = [&cli, options] { return options->persist || options->forget ? persist(cli, *options) : Hold(cli, *options).run(); }; });
 }
 
 }  // namespace hf::cli

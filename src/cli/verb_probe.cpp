@@ -21,12 +21,14 @@ using actions::Verdict;
 using qualify::ProbeReport;
 using qualify::Trial;
 
+constexpr int kTimeoutMs = 120000;  // the probe keeps holdfastd busy
+
 volatile std::sig_atomic_t interrupted = 0;
 
 /// One line on a terminal that is drawn again and again; nothing elsewhere.
 class ProgressBar {
  public:
-  ProgressBar() : terminal_(Terminal::of(stderr)), shown_(isatty(STDERR_FILENO)) {}
+  ProgressBar() : shown_(isatty(STDERR_FILENO)) {}
   void show(const qualify::Progress& progress) {
     if (!shown_) return;
     constexpr std::size_t kWidth = 20;
@@ -42,7 +44,6 @@ class ProgressBar {
   }
 
  private:
-  Terminal terminal_;
   bool shown_;
 };
 

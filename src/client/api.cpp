@@ -91,6 +91,11 @@ int hf_release(hf_lease_handle* lease) {
   return guarded(lease->session, [&] { return lease->session->release(lease); });
 }
 
+int hf_recall_answer(hf_session* session, uint64_t lease_id, uint32_t answer) {
+  if (answer != HF_RECALL_FENCED && answer != HF_RECALL_REFUSED) return -EINVAL;
+  return guarded(of(session), [&] { return of(session)->recall_answer(lease_id, answer); });
+}
+
 uint64_t hf_lease_id(const hf_lease_handle* lease) { return lease ? lease->id : 0; }
 
 int hf_event_fd(hf_session* session) {

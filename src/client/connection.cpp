@@ -238,6 +238,15 @@ void Session::on_event(const Frame& frame) {
     case HF_EVENT_ESCAPE:
       event.kind = HF_LEASE_EVENT_ESCAPED;
       break;
+    case HF_EVENT_RECALL:
+      event.kind = HF_LEASE_EVENT_RECALL;
+      break;
+    case HF_EVENT_FENCE:
+      event.kind = HF_LEASE_EVENT_FENCE;
+      break;
+    case HF_EVENT_RECALL_OVER:
+      event.kind = HF_LEASE_EVENT_RECALL_OVER;
+      break;
     case HF_EVENT_RELEASED:
       if (found == leases_.end() || found->second->releasing || found->second->lost) return;
       found->second->lost = true;
@@ -255,6 +264,7 @@ void Session::on_event(const Frame& frame) {
   event.breaker_pid = wire.breaker_pid;
   event.breaker_tid = wire.breaker_tid;
   event.breaker_uid = wire.breaker_uid;
+  event.deadline_ns = wire.deadline_ns;
   event.lost_events = wire.lost;
   static_assert(sizeof event.breaker_comm == sizeof wire.breaker_comm && sizeof event.breaker_exe == sizeof wire.breaker_exe);
   std::memcpy(event.breaker_comm, wire.breaker_comm, sizeof event.breaker_comm - 1);

@@ -228,6 +228,21 @@ int Session::release(hf_lease_handle* lease) {
   return refused == -ENOENT ? 0 : refused;
 }
 
+int Session::recall_answer(std::uint64_t lease, std::uint32_t answer) {
+  Lock lock(mutex_);
+  // Ahead of the answer, which may end the lease: that is no loss then.
+  const auto found = leases_.find(lease);
+  const bool ends = answer == HF_RECALL_FENCED && found != leases_.end();
+  const bool lost_before = ends && std::exchange(found->second->lost, true);
+  Call result;
+  int error = call(lock, Purpose::kCall, HF_WIRE_RECALL_ANSWER, bytes_of(hf_wire_recall_answer{lease, answer, 0}), -1, 0, result);
+  if (!error && result.reply.kind != HF_WIRE_OK) error = fail_reply(result.reply);
+  if (error && ends) {
+    if (const auto still = leases_.find(lease); still != leases_.end()) still->second->lost = lost_before;
+  }
+  return error;
+}
+
 int Session::query(std::string_view request, int fd, std::string& json) {
   Lock lock(mutex_);
   if (request.size() > HF_WIRE_MAX) return fail(EMSGSIZE, "a request may have 16 MiB");

@@ -57,6 +57,7 @@ class Session {
   int set_timeout(int timeout_ms);
   int acquire(int fd, const hf_range* ranges, std::size_t count, std::uint32_t flags, std::string_view label, hf_lease_handle*& lease);
   int release(hf_lease_handle* lease);
+  int recall_answer(std::uint64_t lease, std::uint32_t answer);
   int event_fd() const { return epoll_.get(); }
   int next_event(hf_lease_event& event);
   int watch();

@@ -8,6 +8,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 
@@ -31,6 +32,12 @@ struct Standing {
   std::vector<hf_part> parts;
 };
 
+/// By name, which is more than being let like everybody: such a user needs no descriptor that can write.
+bool names(const Holders& holders, const Peer& peer) {
+  const auto listed = [](const std::vector<std::uint32_t>& list, std::uint32_t id) { return std::find(list.begin(), list.end(), id) != list.end(); };
+  return listed(holders.users, peer.uid) || std::any_of(peer.groups.begin(), peer.groups.end(), [&](std::uint32_t group) { return listed(holders.groups, group); });
+}
+
 Result<Candidate> examine(Core& core, const AcquireRequest& request) {
   const int fd = request.file.get();
   HF_TRY_ASSIGN(const auto mode, open_mode(fd));
@@ -41,17 +48,29 @@ Result<Candidate> examine(Core& core, const AcquireRequest& request) {
   HF_TRY(admit_file(candidate.file));
   candidate.caller.opened_for_writing = mode.writable;
   candidate.caller.root = request.peer.root();
-  if (mode.writable || request.peer.root()) return candidate;
+  const auto& holders = core.guards().of(seen.file.device).holders;
+  candidate.caller.allow_listed = names(holders, request.peer);
+  if (request.peer.root() || (mode.writable && !holders.owner)) return candidate;
   HF_TRY_ASSIGN(const auto owner, file_owner(fd));
   candidate.caller.owner = owner == request.peer.uid;
+  if (mode.writable) return candidate;
   candidate.caller.cap_lease = has_cap_lease(core.processes(), request.peer.pid) && core.processes().is(request.peer.pid, request.peer.start_ns);
   return candidate;
 }
 
-Status check_quota(const Core& core, const Peer& peer) {
-  if (peer.root() || core.table().count_of_user(peer.uid) < kLeasesPerUser) return {};
-  return fail(EDQUOT, fmt::format("user {} has {} leases, as many as a user may have", peer.uid, kLeasesPerUser),
-              "Release leases that are not needed, or ask for several ranges in one lease.");
+/// The administrator's policy for the filesystem.
+Status check_policy(const Core& core, const Peer& peer, const Candidate& candidate) {
+  const auto device = candidate.seen.file.device;
+  if (core.recalled(candidate.seen.file))
+    return fail(EBUSY, fmt::format("{} is being recalled by an administrator: nobody may begin to hold it now", candidate.file.path), "Try again when the recall is over.");
+  const auto& policy = core.guards().of(device);
+  HF_TRY(may_hold(policy, {.uid = peer.uid, .groups = peer.groups, .owner = candidate.caller.owner}, candidate.file.path));
+  return within_quota(policy.quota, peer.uid, core.usage(peer.uid, device), 0);
+}
+
+Status check_bytes(const Core& core, const Peer& peer, const Candidate& candidate, const Admission& admission) {
+  const auto device = candidate.seen.file.device;
+  return within_quota(core.guards().of(device).quota, peer.uid, core.usage(peer.uid, device), admission.extents.total_bytes());
 }
 
 Extent window_of(const FileFacts& file, const std::vector<RangeRequest>& ranges) {
@@ -115,7 +134,7 @@ hf_lease record_of(const AcquireRequest& request) {
   record.tid = record.tgid;
   record.uid = request.peer.uid;
   record.gid = request.peer.gid;
-  record.kind = HF_LEASE_PROCESS;
+  record.kind = static_cast<__u8>(request.kind);
   record.state = HF_STATE_PINNING;
   request.peer.comm.copy(record.comm, sizeof(record.comm) - 1);
   return record;
@@ -236,12 +255,13 @@ asio::awaitable<Result<hf_wire_acquired>> acquire(Core& core, Pools& pools, Leas
   if (!candidate) co_return tl::unexpected(candidate.error());
   // The caller first: settling writes to the file.
   if (auto admitted = admit_caller(candidate->file, candidate->caller); !admitted) co_return tl::unexpected(admitted.error());
-  if (auto room = check_quota(core, request.peer); !room) co_return tl::unexpected(room.error());
+  if (auto may = check_policy(core, request.peer, *candidate); !may) co_return tl::unexpected(may.error());
   auto file = co_await with_layout(pools, request, candidate->file);
   if (!file) co_return tl::unexpected(file.error());
   candidate->file = std::move(*file);
   const auto admission = admit(candidate->file, candidate->caller, request.ranges);
   if (!admission) co_return tl::unexpected(admission.error());
+  if (auto room = check_bytes(core, request.peer, *candidate, *admission); !room) co_return tl::unexpected(room.error());
 
   Standing standing{.record = record_of(request)};
   const auto id = core.gate().lease_begin(standing.record);

@@ -17,7 +17,6 @@
 
 namespace hf {
 
-inline constexpr std::size_t kLeasesPerUser = 1 << 16;  ///< root has no limit
 inline constexpr std::uint32_t kRaceWaitMs = 5000;      ///< for breaks that were under way when the lease came to stand
 
 /// Threads for what waits: short looks at layouts never queue behind settling, which can take minutes.
@@ -45,6 +44,7 @@ struct AcquireRequest {
   bool settle = false;
   std::string label;
   std::vector<RangeRequest> ranges;
+  hf_lease_kind kind = HF_LEASE_PROCESS;  ///< HF_LEASE_STATIC: the administrator's, which ends with no process
 };
 
 /// Reads the payload of an ACQUIRE frame. @param descriptors that came with it: exactly one

@@ -18,7 +18,7 @@ bool needs_settling(const Lease& lease) { return is_registration(lease) && (leas
 }  // namespace
 
 Core::Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes)
-    : gate_(gate), grants_(std::move(grants)), hooks_(std::move(hooks)), processes_(std::move(processes)), identity_(processes_), user_stacks_(processes_) {}
+    : gate_(gate), guards_(gate), grants_(std::move(grants)), hooks_(std::move(hooks)), processes_(std::move(processes)), identity_(processes_), user_stacks_(processes_) {}
 
 Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& state_file, Hooks hooks, ProcessTable processes) {
   HF_TRY_ASSIGN(const auto standing, gate.leases());
@@ -43,8 +43,8 @@ void Core::restore_grants() {
   std::vector<LeaseId> over;
   std::vector<Lease> known;
   for (const auto& [id, lease] : table_.leases()) {
-    if (lease.holder.kind != HF_LEASE_PROCESS) continue;
-    const bool alive = processes_.is(static_cast<pid_t>(lease.holder.tgid), lease.holder.start_ns);
+    if (lease.holder.kind == HF_LEASE_REGISTRATION) continue;
+    const bool alive = lease.holder.kind == HF_LEASE_STATIC || processes_.is(static_cast<pid_t>(lease.holder.tgid), lease.holder.start_ns);
     // Committed comes after remembered: a lease that still counts as being made was never answered.
     if (!alive || lease.state == HF_STATE_PINNING)
       over.push_back(id);
@@ -96,7 +96,43 @@ void Core::refresh(LeaseId id) {
   }
 }
 
+Usage Core::usage(std::uint32_t uid, std::uint32_t device) const {
+  const auto found = usage_.find({uid, device});
+  return found == usage_.end() ? Usage{} : found->second;
+}
+
+void Core::count(const Lease& lease, bool more) {
+  for (const auto& file : lease.files) {
+    const auto entry = usage_.try_emplace({lease.holder.uid, file.key.device}).first;
+    auto& usage = entry->second;
+    usage.leases += more ? 1 : -1;
+    usage.bytes += more ? file.extents.total_bytes() : -file.extents.total_bytes();
+    if (!usage.leases) usage_.erase(entry);
+  }
+}
+
+/// Leases of processes that have stood as long as their user's may.
+void Core::end_overdue(std::uint64_t now_ns) {
+  constexpr std::uint64_t kSecondNs = 1'000'000'000;
+  std::vector<LeaseId> over;
+  for (const auto& [id, lease] : table_.leases()) {
+    if (lease.holder.kind != HF_LEASE_PROCESS || lease.holder.uid == 0 || lease.files.empty()) continue;
+    const auto limit_s = guards_.of(lease.files.front().key.device).quota.time_s;
+    if (limit_s && now_ns / kSecondNs > lease.since_ns / kSecondNs + limit_s) over.push_back(id);
+  }
+  for (const auto id : over) {
+    hooks_.report({ETIME, fmt::format("lease {} of user {} ended: it stood as long as a lease may there", id, table_.find(id)->holder.uid), {}});
+    (void)end(id);
+  }
+}
+
 void Core::apply(const Diff& diff) {
+  for (const auto& lease : diff.removed) count(lease, false);
+  for (const auto& lease : diff.added) count(lease, true);
+  for (const auto& [before, after] : diff.changed) {
+    count(before, false);
+    count(after, true);
+  }
   for (const auto& lease : diff.removed) lost(lease);
   for (const auto& lease : diff.added) gained(lease);
   for (const auto& [before, after] : diff.changed) {
@@ -119,6 +155,7 @@ void Core::gained(const Lease& lease) {
     registration_now(lease);
   else
     announce_lease("lease", lease);
+  if (hooks_.lease_came) hooks_.lease_came(lease);
 }
 
 /// It is new, or has another state than before.
@@ -139,6 +176,7 @@ void Core::lost(const Lease& lease) {
     listener->lease_ended(lease.id);
   }
   announce_lease(is_registration(lease) ? "registration_ended" : "lease_ended", lease);
+  if (hooks_.lease_went) hooks_.lease_went(lease);
 }
 
 void Core::announce_lease(const char* event, const Lease& lease) {
@@ -146,6 +184,7 @@ void Core::announce_lease(const char* event, const Lease& lease) {
 }
 
 void Core::lifecycle(const hf_lifecycle_event& event) {
+  if (event.kind == HF_EVENT_QUOTA) return hooks_.tell_quota(event.record);
   if (event.kind == HF_EVENT_RELEASED) {
     // By the map and not by the event: it may be older than what has happened since.
     if (const auto diff = table_.remove(event.lease)) apply(*diff);
@@ -250,6 +289,7 @@ void Core::maintain(std::uint64_t now_ns) {
   for (const auto id : unsettled) settle_pinning(id, now_ns);
   const auto to_end = std::exchange(to_end_, {});
   for (const auto id : to_end) (void)end(id);
+  if (guards_.limits_time()) end_overdue(now_ns);
   if (!sweep_due_) return;
   // 0: the observer was busy, and another try is due.
   if (const auto swept = gate_.sweep()) sweep_due_ = false;
@@ -286,7 +326,7 @@ Result<std::uint64_t> Core::adopt(const hf_lease& record, const std::vector<hf_p
     file.path = path;
     file.page_shift = page_shift;
   }
-  owners_[record.id] = owner;
+  if (owner) owners_[record.id] = owner;
   // An event of the kernel side may have brought the lease into the table already.
   const auto diff = table_.find(record.id) ? table_.update(std::move(lease)) : table_.add(std::move(lease));
   if (!diff) return tl::unexpected(diff.error());
@@ -330,6 +370,7 @@ void Core::process_gone(const ProcessKey& process) {
   for (const auto* lease : table_.of_process(process))
     if (lease->holder.kind == HF_LEASE_PROCESS) ids.push_back(lease->id);
   for (const auto id : ids) (void)end(id);
+  if (hooks_.process_went) hooks_.process_went(process);
 }
 
 /// Ends a lease in the kernel, then here. One that the kernel can't end now stands, is still listed, and is tried again.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 #include "daemon/escape_log.hpp"
 #include "daemon/gate_like.hpp"
 #include "daemon/grants.hpp"
+#include "daemon/guards.hpp"
 #include "daemon/survey.hpp"
 #include "kernel/identity.hpp"
 #include "kernel/paths.hpp"
@@ -51,7 +53,13 @@ struct Hooks {
   std::function<void(const Denial&)> tell_denial;      ///< to the operator
   std::function<void(const Escape&)> tell_escape;      ///< to the operator, so that it can't be overlooked
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
+  std::function<void(const hf_lease&)> tell_quota;     ///< a registration beyond its user's quota: nothing of it is kept
   std::function<void(const Error&)> report;            ///< an operator should know
+  /// Recalls: what comes and goes, who ends, and whether a file is one that nobody may begin to hold now.
+  std::function<void(const Lease&)> lease_came{};
+  std::function<void(const Lease&)> lease_went{};
+  std::function<void(const ProcessKey&)> process_went{};
+  std::function<bool(const hf_file_key&)> recalled{};
 };
 
 class Core {
@@ -68,6 +76,10 @@ class Core {
   const ProcessTable& processes() const { return processes_; }
   IdentityReader& identity() { return identity_; }
   const std::vector<std::string>& warnings(LeaseId lease) const;
+  Guards& guards() { return guards_; }
+  const Guards& guards() const { return guards_; }
+  bool recalled(const hf_file_key& file) const { return hooks_.recalled && hooks_.recalled(file); }
+  Usage usage(std::uint32_t uid, std::uint32_t device) const;
 
   /// Events of the gate.
   void denied(const hf_denial& event);
@@ -93,11 +105,18 @@ class Core {
   Status release(LeaseId lease, const LeaseOwner* owner);
   /// Tells of every break of the file from now on, until the owner is gone.
   Status trace(const hf_file_key& file, const std::string& path, const LeaseOwner* owner);
-  /// Ends a lease that is being made and was never handed out.
+  /// Ends a lease that is being made and was never handed out, or one of the daemon's own.
   void withdraw(LeaseId lease) { (void)end(lease); }
   /// The connection is gone: so are its leases.
   void owner_gone(const LeaseOwner* owner);
   void process_gone(const ProcessKey& process);
+  /// Asks for process_gone() when it ends.
+  void watch_process(const ProcessKey& process) { hooks_.watch_process(process); }
+  void announce(const Announcement& announcement) const {
+    if (hooks_.watched()) hooks_.announce(announcement);
+  }
+  /// A lease that the daemon made itself, and has committed.
+  void learn(LeaseId lease) { refresh(lease); }
 
  private:
   Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes);
@@ -115,6 +134,8 @@ class Core {
   Status complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t& reasons);
   void note_survey(LeaseId lease, const Survey& result);
   void settle_pinning(LeaseId lease, std::uint64_t now_ns);
+  void count(const Lease& lease, bool more);
+  void end_overdue(std::uint64_t now_ns);
   Denial describe(const hf_denial& event);
   void recall_existing(const std::vector<KernelLease>& standing);
   void take_region(const rdma::ExistingRegion& region, const Mapping* where, const std::vector<Mapping>& candidates);
@@ -124,6 +145,7 @@ class Core {
   void end_traces(const LeaseOwner* owner);
 
   GateLike& gate_;
+  Guards guards_;
   Grants grants_;
   Hooks hooks_;
   ProcessTable processes_;
@@ -143,8 +165,9 @@ class Core {
   std::unordered_map<LeaseId, LeaseOwner*> owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
   std::unordered_map<LeaseId, RegionKey> existing_;  ///< of registrations from before the gate
-  std::set<LeaseId> unsettled_;                      ///< still pinning, or their release can't be seen
-  std::set<LeaseId> to_end_;                         ///< could not be ended yet: tried again
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
+  std::set<LeaseId> unsettled_;  ///< still pinning, or their release can't be seen
+  std::set<LeaseId> to_end_;     ///< could not be ended yet: tried again
   bool sweep_due_ = false;
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;

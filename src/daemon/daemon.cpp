@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/daemon.hpp"
 
+#include <fcntl.h>
+
 #include <csignal>
 
 #include <algorithm>
@@ -12,8 +14,10 @@
 #include <chrono>
 
 #include "catalog/break_sources.hpp"
+#include "daemon/json.hpp"
 #include "catalog/choke_points.hpp"
 #include "daemon/words.hpp"
+#include "lease/seals.hpp"
 
 namespace hf {
 namespace {
@@ -26,6 +30,7 @@ std::string denial_line(const Denial& denial) {
   const auto& who = breaker.executable.value ? *breaker.executable.value : breaker.comm;
   auto line = fmt::format("refused {} of {} by {}, process {} of uid {}: {}", op_name(denial.op), denial.path.empty() ? "an unnamed file" : denial.path, who,
                           breaker.pid, breaker.uid, errno_name(denial.error));
+  if (denial.leased.empty()) line += fmt::format("; the filesystem is sealed against {}", seal_of(denial.op));
   if (!denial.leases.empty()) line += fmt::format("; held by process {} ({})", denial.leases.front().pid, denial.leases.front().comm);
   return line;
 }
@@ -51,7 +56,7 @@ std::string unprotected_line(const Lease& lease) {
 }  // namespace
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
-    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_) {
+    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_) {
   server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .read_events = [this] { read_gate(); }};
 }
 
@@ -73,12 +78,61 @@ Hooks Daemon::hooks() {
   hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
   hooks.tell_escape = [this](const Escape& escape) { log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }); };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
+  hooks.tell_quota = [this](const hf_lease& record) {
+    log_limited(line_limit_, Priority::kWarning, [&] {
+      return fmt::format("a registration of process {} ({}) is not protected: user {} has as many as one may have; see [limits] in holdfast.toml(5)", record.tgid,
+                         std::string_view(record.comm, ::strnlen(record.comm, sizeof record.comm)), record.uid);
+    });
+  };
+  hooks.lease_came = [this](const Lease& lease) {
+    if (recalls_) recalls_->lease_came(lease);
+  };
+  hooks.lease_went = [this](const Lease& lease) {
+    if (recalls_) recalls_->lease_went(lease);
+  };
+  hooks.process_went = [this](const ProcessKey& process) {
+    if (recalls_) recalls_->process_went(process);
+  };
+  hooks.recalled = [this](const hf_file_key& key) { return recalls_ && recalls_->covers(key); };
   hooks.report = [](const Error& error) { log_error(error); };
   return hooks;
 }
 
+Recalls::Outside Daemon::recall_hooks() {
+  Recalls::Outside outside;
+  outside.tell = [this](const ProcessKey& process, LeaseId lease, hf_event_kind kind, std::uint64_t deadline_ns) {
+    for (const auto& session : sessions_) {
+      const auto peer = session->peer().process();
+      // A socket tells the start to a clock tick.
+      if (peer.tgid == process.tgid && peer.start_ns / kClockTickNs == process.start_ns / kClockTickNs) session->lease_recalled(lease, kind, deadline_ns);
+    }
+  };
+  outside.signal = [this](const ProcessKey& process, int signal) { return core_->processes().send_signal(static_cast<pid_t>(process.tgid), process.start_ns, signal); };
+  outside.hold_again = [this](std::function<void()> then) {
+    asio::co_spawn(
+        io_, [](Orders* orders, std::function<void()> next) -> asio::awaitable<void> {
+          if (orders) co_await orders->hold_files();
+          next();
+        }(orders_.get(), std::move(then)),
+        asio::detached);
+  };
+  outside.log = [](const std::string& line) { log_line(Priority::kNotice, line); };
+  outside.now_ns = boot_time_ns;
+  return outside;
+}
+
 Status Daemon::start() {
   HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
+  recalls_ = std::make_unique<Recalls>(*core_, recall_hooks());
+  if (const auto restored = recalls_->restore(); !restored) log_error(restored.error());
+  server_.recalls = [this] { return json_text(recalls_->list()); };
+  orders_ = std::make_unique<Orders>(*core_, *recalls_, pools_, options_.configuration);
+  // A configuration that can't be used is no reason to leave the machine without its daemon: what the gate has stays in force, or the defaults.
+  if (const auto loaded = orders_->load(); !loaded) {
+    log_error(loaded.error());
+    log_line(Priority::kError, "the configuration is not in force; what was before is, or the defaults. After mending it: holdfast reload");
+  }
+  // After the configuration, which says who may hold what.
   if (!gate_.took_over()) {
     if (auto regions = rdma::existing_regions())
       core_->take_existing(std::move(*regions));
@@ -91,6 +145,7 @@ Status Daemon::start() {
   if (error) return fail(error.value(), "the socket can't be served: " + error.message());
   listener_.socket.release();
   for (const int signal : {SIGTERM, SIGINT}) signals_.add(signal, error);
+  hangups_.add(SIGHUP, error);
   if (error) return fail(error.value(), "signals can't be followed: " + error.message());
   return {};
 }
@@ -106,6 +161,9 @@ Status Daemon::run() {
   asio::co_spawn(io_, accept(), asio::detached);
   asio::co_spawn(io_, follow_gate(), asio::detached);
   asio::co_spawn(io_, keep_house(), asio::detached);
+  asio::co_spawn(io_, follow_mounts(), asio::detached);
+  asio::co_spawn(io_, follow_hangups(), asio::detached);
+  asio::co_spawn(io_, orders_->keep_holds(), asio::detached);
   log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
   notify_service_manager("READY=1");
@@ -142,7 +200,7 @@ void Daemon::admit(Session::Socket socket) {
     ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
-  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_}, std::move(socket), *peer);
+  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get(), recalls_.get()}, std::move(socket), *peer);
   sessions_.insert(session);
   server_.connections = sessions_.size();
   asio::co_spawn(io_, serve(std::move(session)), asio::detached);
@@ -185,8 +243,36 @@ asio::awaitable<void> Daemon::keep_house() {
     core_->maintain(boot_time_ns());
     if (core_->has_existing())
       if (const auto regions = rdma::existing_regions()) core_->still_existing(*regions);
+    recalls_->tick();
     drop_idle_watches();
     refresh_symbols();
+  }
+}
+
+/// Seals stand on a filesystem from the moment that its mount is seen.
+asio::awaitable<void> Daemon::follow_mounts() {
+  Descriptor mounts(io_);
+  asio::error_code error;
+  mounts.assign(::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), error);
+  while (!error) {
+    if (const auto refreshed = core_->guards().refresh(); !refreshed) log_error(refreshed.error());
+    orders_->look_for_holds();
+    // The kernel reports a change as an exceptional condition of the file.
+    co_await mounts.async_wait(Descriptor::wait_error, asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (error != asio::error::operation_aborted) log_error({error.value(), "mounts can't be followed: " + error.message(), "Restart holdfastd."});
+}
+
+asio::awaitable<void> Daemon::follow_hangups() {
+  asio::error_code error;
+  for (;;) {
+    co_await hangups_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    const auto reloaded = co_await orders_->reload();
+    if (reloaded)
+      log_line(Priority::kInfo, "configuration reloaded");
+    else
+      log_error(reloaded.error());
   }
 }
 
@@ -217,6 +303,7 @@ void Daemon::drop_idle_watches() {
   std::erase_if(watched_, [this](const auto& entry) {
     const auto leases = core_->table().of_process(entry.first);
     const bool holds = std::any_of(leases.begin(), leases.end(), [](const Lease* lease) { return lease->holder.kind == HF_LEASE_PROCESS; });
+    if (recalls_->asked_by(entry.first)) return false;
     asio::error_code ignored;
     if (!holds && entry.second->is_open()) entry.second->cancel(ignored);
     return !holds;

@@ -17,6 +17,7 @@
 #include "daemon/core.hpp"
 #include "daemon/listener.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/orders.hpp"
 #include "daemon/session.hpp"
 
 namespace hf {
@@ -31,6 +32,7 @@ class Daemon {
     std::string state_file;
     std::string escapes_file;  ///< "": they are told, not kept
     std::string version;
+    std::string configuration = kConfigurationDirectory;  ///< its folder
   };
 
   Daemon(GateLike& gate, Listener listener, Options options);
@@ -49,6 +51,8 @@ class Daemon {
   asio::awaitable<void> accept();
   asio::awaitable<void> follow_gate();
   asio::awaitable<void> keep_house();
+  asio::awaitable<void> follow_mounts();
+  asio::awaitable<void> follow_hangups();
   asio::awaitable<void> follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor);
   asio::awaitable<void> serve(std::shared_ptr<Session> session);
   void admit(Session::Socket socket);
@@ -56,6 +60,7 @@ class Daemon {
   void drop_idle_watches();
   void announce(const Announcement& announcement);
   Hooks hooks();
+  Recalls::Outside recall_hooks();
   void read_gate();
   void next_survey();
   void read_symbols();
@@ -68,8 +73,11 @@ class Daemon {
   Options options_;
   ServerFacts server_;
   std::unique_ptr<Core> core_;
+  std::unique_ptr<Recalls> recalls_;
+  std::unique_ptr<Orders> orders_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
+  asio::signal_set hangups_;
   std::set<std::shared_ptr<Session>> sessions_;
   std::map<ProcessKey, std::shared_ptr<Descriptor>> watched_;
   std::deque<SurveyRequest> surveys_;

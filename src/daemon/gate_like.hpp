@@ -35,6 +35,14 @@ class GateLike {
   virtual Result<std::optional<KernelLease>> lease(std::uint64_t id) const = 0;
   virtual Result<std::optional<KernelFile>> file(const hf_file_key& key) const = 0;
   virtual Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const = 0;
+  virtual Status set_mount(std::uint32_t device, const hf_mount& policy) = 0;
+  virtual Result<hf_mount> mount(std::uint32_t device) const = 0;
+  virtual Result<std::vector<std::pair<std::uint32_t, hf_mount>>> mounts() const = 0;
+  virtual Status set_listed(const std::vector<hf_listed>& wanted) = 0;
+  virtual void set_defaults(std::uint32_t flags, std::uint64_t user_registrations) = 0;
+  virtual Status open_window(std::uint32_t tgid, std::uint64_t start_ns) = 0;
+  virtual Status close_window(std::uint32_t tgid) = 0;
+  virtual Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const = 0;
   virtual int event_fd() const = 0;
   virtual Result<int> consume(const Gate::Handlers& handlers) = 0;
 };
@@ -64,6 +72,14 @@ class PinnedGate final : public GateLike {
   Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const override {
     return gate_->would_refuse(key, op, first, end, task);
   }
+  Status set_mount(std::uint32_t device, const hf_mount& policy) override { return gate_->set_mount(device, policy); }
+  Result<hf_mount> mount(std::uint32_t device) const override { return gate_->mount(device); }
+  Result<std::vector<std::pair<std::uint32_t, hf_mount>>> mounts() const override { return gate_->mounts(); }
+  Status set_listed(const std::vector<hf_listed>& wanted) override { return gate_->set_listed(wanted); }
+  void set_defaults(std::uint32_t flags, std::uint64_t user_registrations) override { gate_->set_defaults(flags, user_registrations); }
+  Status open_window(std::uint32_t tgid, std::uint64_t start_ns) override { return gate_->open_window(tgid, start_ns); }
+  Status close_window(std::uint32_t tgid) override { return gate_->close_window(tgid); }
+  Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const override { return gate_->windows(); }
   int event_fd() const override { return gate_->event_fd(); }
   Result<int> consume(const Gate::Handlers& handlers) override { return gate_->consume(handlers); }
 

@@ -5,6 +5,7 @@
 #include "catalog/choke_points.hpp"
 #include "daemon/words.hpp"
 #include "lease/admission.hpp"
+#include "lease/seals.hpp"
 
 namespace hf {
 namespace {
@@ -108,6 +109,7 @@ Json denial_json(const Denial& denial) {
               {"range", extent_json(denial.touched)}};
   // A seal refuses without an extent.
   object["leased"] = denial.leased.empty() ? Json() : extent_json(denial.leased);
+  if (denial.leased.empty()) object["seal"] = seal_of(denial.op);
   object["detail"] = denial.detail;
   object["breaker"] = breaker_json(denial.breaker);
   object["leases"] = Json::array();

@@ -58,6 +58,15 @@ Status remove_stale(const std::string& path, const sockaddr_un& address) {
   return {};
 }
 
+/// Supplementary groups as they were when it connected.
+std::vector<std::uint32_t> groups_of(int socket) {
+  socklen_t length = 0;
+  ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, nullptr, &length);
+  std::vector<std::uint32_t> groups(length / sizeof(gid_t));
+  if (length && ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &length)) groups.clear();
+  return groups;
+}
+
 }  // namespace
 
 Result<Listener> listen_at(const std::string& path) {
@@ -82,7 +91,10 @@ Result<Peer> peer_of(int socket, const ProcessTable& processes) {
   if (!start) return fail(ESRCH, fmt::format("process {} is gone", credentials.pid));
   auto comm = processes.text(credentials.pid, "comm").value_or(std::string());
   if (!comm.empty() && comm.back() == '\n') comm.pop_back();
-  return Peer{.pid = credentials.pid, .start_ns = *start, .uid = credentials.uid, .gid = credentials.gid, .comm = std::move(comm)};
+  Peer peer{.pid = credentials.pid, .start_ns = *start, .uid = credentials.uid, .gid = credentials.gid, .comm = std::move(comm)};
+  peer.groups = groups_of(socket);
+  peer.groups.push_back(credentials.gid);
+  return peer;
 }
 
 }  // namespace hf

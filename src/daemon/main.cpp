@@ -37,7 +37,7 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int serve(const std::string& socket, const std::string& state_directory) {
+int serve(const std::string& socket, const std::string& configuration, const std::string& state_directory) {
   if (::geteuid() != 0)
     return complain({EPERM, "holdfastd needs root to load the gate", "Start it by systemd (systemctl start holdfastd), or with sudo."}, kFailed);
   if (const auto usable = probe_kernel_support().usable(); !usable) return complain(usable.error(), kUnsupported);
@@ -48,10 +48,13 @@ int serve(const std::string& socket, const std::string& state_directory) {
   if (!gate) return complain(gate.error(), gate.error().code == EPROTONOSUPPORT ? kOtherVersion : gate.error().code == ENOTSUP ? kUnsupported : kFailed);
   raise_descriptor_limit();
   std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);
   PinnedGate pinned(std::move(*gate));
   Daemon daemon(pinned, std::move(*listener),
-                {.socket = socket, .state_file = socket + ".grants", .escapes_file = state_directory + "/escapes.jsonl", .version = HOLDFAST_VERSION});
+                {.socket = socket,
+                 .state_file = socket + ".grants",
+                 .escapes_file = state_directory + "/escapes.jsonl",
+                 .version = HOLDFAST_VERSION,
+                 .configuration = configuration});
   if (const auto started = daemon.start(); !started) return complain(started.error(), kFailed);
   if (const auto ran = daemon.run(); !ran) return complain(ran.error(), kFailed);
   return kStopped;
@@ -64,6 +67,8 @@ int main(int argc, char** argv) {
   CLI::App app("holdfastd keeps RDMA-registered files where they are: arms the gate in the kernel and serves `holdfast` and libholdfast.", "holdfastd");
   std::string socket = HF_SOCKET_DEFAULT;
   app.add_option("--socket", socket, "path of the Unix socket to serve")->capture_default_str()->type_name("PATH");
+  std::string configuration = hf::kConfigurationDirectory;
+  app.add_option("--config", configuration, "folder of holdfast.toml and conf.d; read again on SIGHUP")->capture_default_str()->type_name("DIR");
   std::string state_directory = "/var/lib/holdfast";
   app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes")->capture_default_str()->type_name("PATH");
   bool foreground = true;
@@ -79,5 +84,5 @@ int main(int argc, char** argv) {
     app.exit(error);
     return asked ? 0 : 2;
   }
-  return hf::serve(socket, state_directory);
+  return hf::serve(socket, configuration, state_directory);
 }

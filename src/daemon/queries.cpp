@@ -11,6 +11,7 @@
 #include "daemon/json.hpp"
 #include "daemon/words.hpp"
 #include "lease/admission.hpp"
+#include "lease/seals.hpp"
 #include "wire.h"
 
 namespace hf {
@@ -60,6 +61,15 @@ Json gate_json(Core& core) {
           {"tripwire_blind", meta->tripwire_blind}};
 }
 
+Json mounts_json(const Core& core) {
+  auto list = Json::array();
+  for (const auto& [device, filesystem] : core.guards().filesystems()) {
+    const auto& policy = core.guards().of(device);
+    list.push_back({{"device", device_text(device)}, {"type", filesystem.type}, {"paths", filesystem.points}, {"guarded", policy.guard}, {"seals", names_of_seals(policy.seals)}});
+  }
+  return list;
+}
+
 Result<Json> status(const Question& question) {
   std::map<std::string, std::size_t> kinds{{"registration", 0}, {"process", 0}, {"static", 0}};
   std::map<std::string, std::size_t> states{{"protected", 0}, {"observed", 0}, {"unprotected", 0}, {"pinning", 0}};
@@ -82,7 +92,9 @@ Result<Json> status(const Question& question) {
       {"escapes",
        {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}, {"file", text_or_null(question.core.escapes().file())}}},
       {"connections", server.connections},
-      {"watchers", server.watchers}};
+      {"watchers", server.watchers},
+      {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
+      {"mounts", mounts_json(question.core)}};
 }
 
 Json lease_on_file_json(const Lease& lease, const LeasedFile& file) {
@@ -244,6 +256,9 @@ Result<Json> why(const Question& question) {
   Json answer{{"schema", "holdfast.why/1"}, {"leased", leased}};
   answer.update(object);
   answer["refused"] = std::move(refused);
+  HF_TRY_ASSIGN(const auto policy, question.core.gate().mount(key.device));
+  answer["guarded"] = !(policy.flags & HF_MOUNT_EXEMPT);
+  answer["seals"] = names_of_seals(policy.seals);
   // Slots are in order: the file may be cut down to the end of the last.
   answer["smallest_size_bytes"] = leased ? held.back()["end"] : Json(0);
   const auto last = question.core.denials().last_on(key);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "daemon/core.hpp"
@@ -21,6 +22,7 @@ struct Peer {
   uid_t uid = 0;
   gid_t gid = 0;
   std::string comm;
+  std::vector<std::uint32_t> groups{};  ///< its own and the supplementary ones
 
   bool root() const { return uid == 0; }
   bool may_see(std::uint32_t other_uid) const { return root() || uid == other_uid; }
@@ -34,6 +36,7 @@ struct ServerFacts {
   std::uint64_t started_ns = 0;  ///< CLOCK_BOOTTIME
   std::size_t connections = 0;
   std::size_t watchers = 0;
+  std::function<std::string()> recalls{};  ///< JSON: those under way
   std::function<void()> read_events;  ///< reads what the kernel side has to tell, so that what comes after is told after it
 };
 

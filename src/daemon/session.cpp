@@ -115,8 +115,11 @@ asio::awaitable<void> Session::handle(Frame frame) {
     case HF_WIRE_RECLAIM:
       answer(cookie, reclaim(frame));
       break;
+    case HF_WIRE_RECALL_ANSWER:
+      answer(cookie, recall_answer(frame));
+      break;
     case HF_WIRE_QUERY:
-      query(frame);
+      co_await query(std::move(frame));
       break;
     case HF_WIRE_SUBSCRIBE:
       answer(cookie, subscribe(frame));
@@ -170,6 +173,13 @@ Status Session::reclaim(const Frame& frame) {
   return context_.core.reclaim(request.lease, request.token, peer_.process(), this);
 }
 
+Status Session::recall_answer(const Frame& frame) {
+  HF_TRY(no_descriptors(frame));
+  HF_TRY_ASSIGN(const auto given, only<hf_wire_recall_answer>(frame.payload, "RECALL_ANSWER"));
+  if (!context_.recalls) return fail(ENOENT, fmt::format("lease {} is not being recalled", given.lease));
+  return context_.recalls->answer(peer_.process(), given.lease, given.answer);
+}
+
 Status Session::subscribe(const Frame& frame) {
   HF_TRY(no_descriptors(frame));
   HF_TRY_ASSIGN(const auto request, only<hf_wire_subscribe>(frame.payload, "SUBSCRIBE"));
@@ -189,9 +199,21 @@ void Session::set_watches(bool watches) {
     context_.server.watchers--;
 }
 
-void Session::query(const Frame& frame) {
+asio::awaitable<void> Session::query(Frame frame) {
   const auto cookie = frame.header.cookie;
-  if (frame.descriptors.size() > 1) return refuse(cookie, {EINVAL, "more than one descriptor came with a question", "Send one."});
+  if (frame.descriptors.size() > 1) {
+    refuse(cookie, {EINVAL, "more than one descriptor came with a question", "Send one."});
+    co_return;
+  }
+  if (context_.orders && is_order(frame.payload)) {
+    auto file = frame.descriptors.empty() ? Fd() : std::move(frame.descriptors.front());
+    const auto done = co_await context_.orders->carry_out(peer_, frame.payload, std::move(file));
+    if (done)
+      answer(HF_WIRE_JSON, cookie, *done);
+    else
+      refuse(cookie, done.error());
+    co_return;
+  }
   const int fd = frame.descriptors.empty() ? -1 : frame.descriptors.front().get();
   const auto reply = answer_query(context_.core, context_.server, peer_, frame.payload, fd, this);
   if (reply)
@@ -221,6 +243,20 @@ void Session::lease_ended(LeaseId lease) {
   event.kind = HF_EVENT_RELEASED;
   // At most one for each lease, so there is always room for it: a holder must not miss this.
   answer(HF_WIRE_EVENT, 0, bytes_of(event));
+}
+
+void Session::lease_recalled(LeaseId lease, hf_event_kind kind, std::uint64_t deadline_ns) {
+  if (!own_events_ || watches_ || closed_) return;
+  hf_wire_event event{};
+  event.lease = lease;
+  event.time_ns = boot_time_ns();
+  event.kind = kind;
+  event.deadline_ns = deadline_ns;
+  outbox_.event([&](std::uint64_t lost) {
+    event.lost = lost;
+    return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(event));
+  });
+  flush();
 }
 
 void Session::announce(const Announcement& announcement) {

@@ -10,8 +10,10 @@
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
 #include "daemon/frame.hpp"
+#include "daemon/orders.hpp"
 #include "daemon/outbox.hpp"
 #include "daemon/queries.hpp"
+#include "daemon/recalls.hpp"
 
 namespace hf {
 
@@ -20,6 +22,8 @@ struct SessionContext {
   Core& core;
   Pools& pools;
   ServerFacts& server;
+  Orders* orders = nullptr;    ///< what changes things; none in most tests
+  Recalls* recalls = nullptr;
 };
 
 class Session final : public LeaseOwner, public std::enable_shared_from_this<Session> {
@@ -38,6 +42,8 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   void lease_escaped(LeaseId lease, const Escape& escape) override;
   void lease_ended(LeaseId lease) override;
   void announce(const Announcement& announcement);
+  /// Of a recall. @param deadline_ns CLOCK_BOOTTIME; 0: none
+  void lease_recalled(LeaseId lease, hf_event_kind kind, std::uint64_t deadline_ns);
 
   bool watches() const { return watches_; }
   const Peer& peer() const { return peer_; }
@@ -53,7 +59,8 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   Status subscribe(const Frame& frame);
   Status release(const Frame& frame);
   Status reclaim(const Frame& frame);
-  void query(const Frame& frame);
+  Status recall_answer(const Frame& frame);
+  asio::awaitable<void> query(Frame frame);
 
   void answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {});
   void answer(std::uint64_t cookie, const Status& status);

@@ -24,6 +24,8 @@
 namespace hf {
 namespace {
 
+constexpr std::uint64_t kTickNs = 10'000'000;  // of hf_windows
+
 constexpr const char* kDetachHint =
     "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
 
@@ -535,11 +537,92 @@ Result<std::optional<KernelFile>> Gate::file(const hf_file_key& key) const {
 
 Result<int> Gate::would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const {
   HF_TRY_ASSIGN(auto found, file(key));
-  if (!found) return 0;
-  hf_question question{static_cast<__u32>(op), task, first, end};
+  HF_TRY_ASSIGN(const auto policy, mount(key.device));
+  const hf_question question{.op = static_cast<__u32>(op), .task = task, .first = first, .end = end, .window = 0, .flags = policy.flags};
   hf_answer answer{};
-  for (const auto& slot : found->slots) hf_decide_slot(&question, &slot, &answer);
+  if (found)
+    for (const auto& slot : found->slots) hf_decide_slot(&question, &slot, &answer);
+  hf_decide_seals(&question, policy.window ? ~0u : policy.seals, &answer);
   return static_cast<int>(answer.error);
+}
+
+Status Gate::set_mount(std::uint32_t device, const hf_mount& policy) {
+  hf_call request{};
+  request.op = HF_CALL_MOUNT;
+  request.id = device;
+  request.mount = policy;
+  HF_TRY(impl_->run(request));
+  if (request.result) return sys_error(-request.result, "set", "the policy of a filesystem");
+  return {};
+}
+
+Result<hf_mount> Gate::mount(std::uint32_t device) const {
+  hf_mount found{};
+  if (bpf_map_lookup_elem(impl_->map("hf_mounts"), &device, &found) == 0) return found;
+  if (errno != ENOENT) return sys_error(errno, "read", "hf_mounts");
+  found.flags = std::atomic_ref(impl_->control->default_flags).load();
+  return found;
+}
+
+namespace {
+
+/// Every key of a hash map; one that goes while it is walked restarts the walk, so that others may come twice.
+template <class Key>
+std::vector<Key> keys_of(int map) {
+  std::vector<Key> keys;
+  Key key{}, next{};
+  for (int error = bpf_map_get_next_key(map, nullptr, &next); error == 0; error = bpf_map_get_next_key(map, &key, &next)) keys.push_back(key = next);
+  return keys;
+}
+
+bool same(const hf_listed& a, const hf_listed& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+}  // namespace
+
+Result<std::vector<std::pair<std::uint32_t, hf_mount>>> Gate::mounts() const {
+  std::vector<std::pair<std::uint32_t, hf_mount>> all;
+  for (const auto device : keys_of<std::uint32_t>(impl_->map("hf_mounts"))) {
+    HF_TRY_ASSIGN(const auto found, mount(device));
+    all.emplace_back(device, found);
+  }
+  return all;
+}
+
+Status Gate::set_listed(const std::vector<hf_listed>& wanted) {
+  const int fd = impl_->map("hf_listed");
+  const __u32 listed = 1;
+  for (const auto& each : wanted)
+    if (bpf_map_update_elem(fd, &each, &listed, BPF_ANY) != 0) return sys_error(errno, "write", "hf_listed");
+  for (const auto& each : keys_of<hf_listed>(fd))
+    if (std::none_of(wanted.begin(), wanted.end(), [&](const hf_listed& other) { return same(each, other); })) bpf_map_delete_elem(fd, &each);
+  return {};
+}
+
+void Gate::set_defaults(std::uint32_t flags, std::uint64_t user_registrations) {
+  std::atomic_ref(impl_->control->default_flags).store(flags);
+  std::atomic_ref(impl_->control->user_registrations).store(user_registrations);
+}
+
+Status Gate::open_window(std::uint32_t tgid, std::uint64_t start_ns) {
+  const std::uint64_t ticks = start_ns / kTickNs;
+  if (bpf_map_update_elem(impl_->map("hf_windows"), &tgid, &ticks, BPF_ANY) != 0) return sys_error(errno, "write", "hf_windows");
+  std::atomic_ref(impl_->control->windows).store(static_cast<__u32>(keys_of<std::uint32_t>(impl_->map("hf_windows")).size()));
+  return {};
+}
+
+Status Gate::close_window(std::uint32_t tgid) {
+  if (bpf_map_delete_elem(impl_->map("hf_windows"), &tgid) != 0 && errno != ENOENT) return sys_error(errno, "write", "hf_windows");
+  std::atomic_ref(impl_->control->windows).store(static_cast<__u32>(keys_of<std::uint32_t>(impl_->map("hf_windows")).size()));
+  return {};
+}
+
+Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> Gate::windows() const {
+  std::vector<std::pair<std::uint32_t, std::uint64_t>> open;
+  for (const auto tgid : keys_of<std::uint32_t>(impl_->map("hf_windows"))) {
+    std::uint64_t ticks = 0;
+    if (bpf_map_lookup_elem(impl_->map("hf_windows"), &tgid, &ticks) == 0) open.emplace_back(tgid, ticks * kTickNs);
+  }
+  return open;
 }
 
 int Gate::event_fd() const { return ring_buffer__epoll_fd(impl_->rings.get()); }

@@ -100,8 +100,21 @@ class Gate {
   Result<std::vector<KernelLease>> leases() const;
   Result<std::optional<KernelLease>> lease(std::uint64_t id) const;
   Result<std::optional<KernelFile>> file(const hf_file_key& key) const;
-  /// Would this be refused? The gate's own decide() over the gate's own slots. @return 0, ETXTBSY or EDEADLK
+  /// Would this be refused? The gate's own decide() over the gate's own slots, and the filesystem's seals. @return 0, ETXTBSY or EDEADLK
   Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const;
+
+  /// The administrator's policy. What it was before for a filesystem is replaced whole; `leases` is the gate's own.
+  Status set_mount(std::uint32_t device, const hf_mount& policy);
+  Result<hf_mount> mount(std::uint32_t device) const;  ///< what the gate has for it; the defaults where there is no entry
+  Result<std::vector<std::pair<std::uint32_t, hf_mount>>> mounts() const;
+  /// Makes the lists just these.
+  Status set_listed(const std::vector<hf_listed>& wanted);
+  /// Of filesystems without an entry. @param user_registrations how many of a user's get a record; 0 = no limit
+  void set_defaults(std::uint32_t flags, std::uint64_t user_registrations);
+  /// @param start_ns as ProcessKey has it
+  Status open_window(std::uint32_t tgid, std::uint64_t start_ns);
+  Status close_window(std::uint32_t tgid);
+  Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const;  ///< tgid, start_ns
 
   /// Readable when events wait. consume() calls the handlers for all of them and returns how many there were.
   int event_fd() const;

@@ -69,4 +69,12 @@ Result<Fd> ProcessTable::watch(pid_t pid, std::uint64_t start_ns) const {
   return fd;
 }
 
+Status ProcessTable::send_signal(pid_t pid, std::uint64_t start_ns, int signal) const {
+  const auto process = watch(pid, start_ns);
+  if (!process) return process.error().code == ESRCH ? Status{} : Status(tl::unexpected(process.error()));
+  if (::syscall(SYS_pidfd_send_signal, process->get(), signal, nullptr, 0) && errno != ESRCH)
+    return sys_error(errno, "pidfd_send_signal", fmt::format("process {}", pid));
+  return {};
+}
+
 }  // namespace hf

@@ -36,6 +36,8 @@ class ProcessTable {
 
   /// A descriptor that becomes readable when the process ends. Fails with ESRCH where the number is another process by now.
   Result<Fd> watch(pid_t pid, std::uint64_t start_ns) const;
+  /// To that very process, never to a later one of its number. Done where it has ended already.
+  Status send_signal(pid_t pid, std::uint64_t start_ns, int signal) const;
 
  private:
   std::string proc_;

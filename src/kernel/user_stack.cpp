@@ -21,7 +21,7 @@ namespace hf {
 namespace {
 
 constexpr std::size_t kFilesRemembered = 1024;
-constexpr off_t kFileBytesMax = 64 << 20;
+constexpr off_t kFileBytesMax = 256 << 20;
 constexpr std::int32_t kStatusBuildId = 1;  // BPF_STACK_BUILD_ID_VALID
 constexpr std::int32_t kStatusAddress = 2;  // BPF_STACK_BUILD_ID_IP
 
@@ -43,25 +43,18 @@ std::string demangled(const char* name) {
   return status == 0 && plain ? plain.get() : name;
 }
 
-/// An ELF file, read into memory: a mapping would end the daemon by SIGBUS where the file is cut short, or its memory fails, while it is looked at.
-/// Only files of root's that nobody else may write are parsed.
+/// An ELF file, read as far as it is asked about, and never mapped: a mapping would end the daemon by SIGBUS where the file is cut short, or its memory fails,
+/// while it is looked at. Only files of root's that nobody else may write are parsed.
 class ElfFile {
  public:
   static std::optional<ElfFile> read(const std::string& path) {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-    struct stat status {};
-    if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kFileBytesMax) return std::nullopt;
-    if (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))) return std::nullopt;
     ElfFile file;
-    file.bytes_.resize(static_cast<std::size_t>(status.st_size));
-    std::size_t at = 0;
-    while (at < file.bytes_.size()) {
-      const auto got = ::pread(fd.get(), file.bytes_.data() + at, file.bytes_.size() - at, static_cast<off_t>(at));
-      if (got <= 0) return std::nullopt;
-      at += static_cast<std::size_t>(got);
-    }
+    file.fd_ = Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    struct stat status {};
+    if (!file.fd_ || ::fstat(file.fd_.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > kFileBytesMax) return std::nullopt;
+    if (status.st_uid != 0 || (status.st_mode & (S_IWGRP | S_IWOTH))) return std::nullopt;
     elf_version(EV_CURRENT);
-    file.elf_.reset(elf_memory(file.bytes_.data(), file.bytes_.size()));
+    file.elf_.reset(elf_begin(file.fd_.get(), ELF_C_READ, nullptr));
     if (!file.elf_ || elf_kind(file.elf_.get()) != ELF_K_ELF) return std::nullopt;
     return file;
   }
@@ -119,8 +112,8 @@ class ElfFile {
     return std::nullopt;
   }
 
-  std::vector<char> bytes_;
-  std::unique_ptr<Elf, End> elf_;
+  Fd fd_;
+  std::unique_ptr<Elf, End> elf_;  ///< ends before its descriptor
 };
 
 }  // namespace
@@ -131,10 +124,17 @@ void UserStacks::learn_file(const std::string& path, const std::string& open_as)
   for (const auto& mount : mounts_.mounts())
     if (shows(mount) && (!best || mount.point.size() >= best->point.size())) best = &mount;
   if (!best || is_remote(best->type)) return;
+  struct stat status {};
+  if (::stat(open_as.c_str(), &status) != 0) return;
+  const Seen now{status.st_dev, status.st_ino, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+  if (!seen_.insert(now).second) return;
   const auto file = ElfFile::read(open_as);
   auto id = file ? file->build_id() : std::string();
   if (id.empty()) return;
-  if (files_.size() >= kFilesRemembered) files_.clear();
+  if (seen_.size() >= kFilesRemembered) {
+    files_.clear();
+    seen_ = {now};
+  }
   files_.insert_or_assign(std::move(id), path);
 }
 

@@ -2,10 +2,14 @@
 // The call stack of a program, from what the kernel side took of it: build ids and offsets, which name a function even when the process is gone.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kern.h"
@@ -30,6 +34,8 @@ class UserStacks {
   ProcessTable processes_;
   MountTable mounts_;
   std::map<std::string, std::string> files_;  ///< build id → path; of what was seen so far, bounded
+  using Seen = std::tuple<dev_t, ino_t, time_t, long>;
+  std::set<Seen> seen_;  ///< files that need no second look: device, inode, time of the last change
 };
 
 }  // namespace hf

@@ -46,7 +46,7 @@ std::string lease_word(LeaseId id) { return fmt::format("lease {}", id); }
 
 /// A leased extent as the gate has it.
 hf_slot slot_of(const Extent& extent, std::uint32_t holder, std::uint32_t page_shift) {
-  hf_slot slot{.state = 1, .first = extent.first, .end = extent.end, .holder = holder, .pad = 0};
+  hf_slot slot{.state = 1, .first = extent.first, .end = extent.end, .holder = holder, .flags = 0};
   hf_round_out(&slot.first, &slot.end, page_shift ? page_shift : kDefaultPageShift);
   return slot;
 }

@@ -60,9 +60,9 @@ std::vector<Plan> plan(const ProbeOptions& options, const Place& place) {
 Status make_folders(const std::string& scratch) {
   for (const char* folder : {"", "/files", "/lower", "/work", "/mount"}) {
     const std::string path = scratch + folder;
-    if (mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return sys_error(errno, "mkdir", path);
-    // Others act here too; the name is nobody's to guess, and the folder lives for seconds.
-    if (chmod(path.c_str(), 0777) != 0) return sys_error(errno, "chmod", path);
+    if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return sys_error(errno, "mkdir", path);
+    // Others reach the files, but can't put anything else in their place: what root does there to a name, it does to a file of its own.
+    if (chmod(path.c_str(), 0755) != 0) return sys_error(errno, "chmod", path);
   }
   return {};
 }

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 options=()
 if [ "${1:-}" = --slice ]; then
-  options=(--route "user,root,early,io_uring-worker,compat,holder")
+  options=(--route "user,root,early,io_uring-worker,compat,overlay,holder")
   shift
 fi
 kernel=$(uname -r | grep -oE '^[0-9]+\.[0-9]+')

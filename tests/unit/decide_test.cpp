@@ -13,7 +13,7 @@ constexpr __u32 kHolder = 100;
 constexpr __u32 kOther = 200;
 constexpr __u32 kStranger = 300;
 
-hf_slot leased(__u64 first, __u64 end, __u32 holder = kHolder) { return {.state = 1, .first = first, .end = end, .holder = holder, .pad = 0}; }
+hf_slot leased(__u64 first, __u64 end, __u32 holder = kHolder) { return {.state = 1, .first = first, .end = end, .holder = holder, .flags = 0}; }
 
 hf_question asks(__u32 op, __u64 first, __u64 end, __u32 task = kStranger) { return {.op = op, .task = task, .first = first, .end = end}; }
 

@@ -48,7 +48,7 @@ std::string_view route_text(const Operation& operation) {
 std::vector<Operation> operations() {
   std::vector<Operation> all;
   for (const Action& action : actions()) {
-    if (action.is(kBefore)) continue;  // there is no "before" here
+    if (action.kind == Kind::breaks && action.refused == kNowhere) continue;  // what nothing refuses is the probe's
     all.push_back({&action, action.is(kNeedsRoot) ? Route::root : Route::user, std::string(action.name)});
     if (!action.is(kByRing)) continue;
     all.push_back({&action, Route::ring, fmt::format("uring-{}", action.name)});
@@ -85,9 +85,7 @@ int list(bool as_json) {
     for (unsigned bit = 1; bit < kEverywhere; bit <<= 1)
       if (action->runs & bit) runs.emplace_back(hf::actions::name(static_cast<Where>(bit)));
     if (as_json) {
-      fmt::print(
-          "{}\n",
-          json{{"op", name}, {"source", action->source}, {"class", kind}, {"route", route_text({action, route, name})}, {"runs", runs}}.dump());
+      fmt::print("{}\n", json{{"op", name}, {"source", action->source}, {"class", kind}, {"route", route_text({action, route, name})}, {"runs", runs}}.dump());
     } else {
       fmt::print("{:<26} {:<8} {:<14} {}\n", name, kind, action->source, action->call);
     }

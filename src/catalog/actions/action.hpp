@@ -72,6 +72,7 @@ enum ActionFlags : unsigned {
   kNoWriter = 1 << 10,     ///< the kernel itself refuses it while someone has the file open for writing
   kAlarms = 1 << 11,       ///< goes through a choke point also where it changes nothing: an escape is reported then
   kOnlyOverlay = 1 << 12,  ///< the same by other routes is another source
+  kPerhaps = 1 << 13,      ///< whether it changes something is not decided by what can be asked: both are as the catalogue says
 };
 
 /// What a kernel or filesystem must have for an action, beyond its kind; asked of the kernel, never of its version.

@@ -29,6 +29,12 @@ class FakeGate final : public GateLike {
   std::function<void()> after_part;  ///< plays what happens once a part stands
   std::uint32_t magic = 0x01021994;  ///< tmpfs
   std::uint64_t next_id = 1;
+  std::map<std::uint32_t, hf_mount> policies;
+  std::uint32_t fail_mount = ~0u;  ///< the device whose policy can't be set
+  std::vector<hf_listed> listed;
+  std::uint32_t default_flags = 0;
+  std::uint64_t user_registrations = 0;
+  std::map<std::uint32_t, std::uint64_t> open_windows;
 
   bool took_over() const override { return !standing.empty(); }
   Result<hf_meta> meta() const override { return counters; }
@@ -114,7 +120,7 @@ class FakeGate final : public GateLike {
     for (const auto& [id, lease] : standing)
       for (const auto& part : lease.parts) {
         if (!(part.file == key)) continue;
-        hf_slot slot{.state = 1, .first = part.first, .end = part.end, .holder = lease.record.tgid, .pad = 0};
+        hf_slot slot{.state = 1, .first = part.first, .end = part.end, .holder = lease.record.tgid, .flags = part.flags & HF_PART_WINDOW ? HF_SLOT_WINDOW : 0u};
         hf_round_out(&slot.first, &slot.end, 12);
         file.slots.push_back(slot);
       }
@@ -122,12 +128,46 @@ class FakeGate final : public GateLike {
   }
 
   Result<int> would_refuse(const hf_file_key& key, hf_op op, std::uint64_t first, std::uint64_t end, std::uint32_t task) const override {
-    const hf_question question{.op = op, .task = task, .first = first, .end = end};
+    const auto policy = *mount(key.device);
+    const hf_question question{.op = op, .task = task, .first = first, .end = end, .window = 0, .flags = policy.flags};
     hf_answer answer{};
     const auto known = file(key);
     if (*known)
       for (const auto& slot : (**known).slots) hf_decide_slot(&question, &slot, &answer);
+    hf_decide_seals(&question, policy.window ? ~0u : policy.seals, &answer);
     return static_cast<int>(answer.error);
+  }
+
+  Status set_mount(std::uint32_t device, const hf_mount& policy) override {
+    if (fail_mount == device) return fail(EIO, "no mount");
+    policies[device] = policy;
+    return {};
+  }
+  Result<hf_mount> mount(std::uint32_t device) const override {
+    const auto found = policies.find(device);
+    return found == policies.end() ? hf_mount{.leases = 0, .seals = 0, .flags = default_flags, .window = 0} : found->second;
+  }
+  Result<std::vector<std::pair<std::uint32_t, hf_mount>>> mounts() const override {
+    return std::vector<std::pair<std::uint32_t, hf_mount>>(policies.begin(), policies.end());
+  }
+  Status set_listed(const std::vector<hf_listed>& wanted) override {
+    listed = wanted;
+    return {};
+  }
+  void set_defaults(std::uint32_t flags, std::uint64_t registrations) override {
+    default_flags = flags;
+    user_registrations = registrations;
+  }
+  Status open_window(std::uint32_t tgid, std::uint64_t start_ns) override {
+    open_windows[tgid] = start_ns;
+    return {};
+  }
+  Status close_window(std::uint32_t tgid) override {
+    open_windows.erase(tgid);
+    return {};
+  }
+  Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const override {
+    return std::vector<std::pair<std::uint32_t, std::uint64_t>>(open_windows.begin(), open_windows.end());
   }
 
   int event_fd() const override { return -1; }
@@ -140,6 +180,7 @@ struct Heard {
   std::vector<SurveyRequest> surveys;
   std::vector<Announcement> announcements;
   std::vector<Error> errors;
+  std::vector<std::uint32_t> told_quota;
   int told_denials = 0;
   std::vector<Escape> told_escapes;
   std::vector<LeaseId> told_unprotected;
@@ -152,6 +193,7 @@ struct Heard {
             .tell_denial = [this](const Denial&) { told_denials++; },
             .tell_escape = [this](const Escape& escape) { told_escapes.push_back(escape); },
             .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
+            .tell_quota = [this](const hf_lease& record) { told_quota.push_back(record.uid); },
             .report = [this](const Error& error) { errors.push_back(error); }};
   }
 };
