@@ -41,7 +41,7 @@ TEST(AbiLayout, TheWireKeepsItsSizes) {
   EXPECT_EQ(sizeof(hf_wire_reclaim), 16u);
   EXPECT_EQ(sizeof(hf_wire_subscribe), 8u);
   EXPECT_EQ(sizeof(hf_wire_error), 8u);
-  EXPECT_EQ(sizeof(hf_wire_event), 336u);
+  EXPECT_EQ(sizeof(hf_wire_event), 344u);
 }
 
 TEST(AbiLayout, AFileWithALeaseFitsItsBudget) {
