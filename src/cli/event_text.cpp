@@ -138,8 +138,9 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
       number_at(event, "lost") ? terminal.paint(Colour::kYellow, fmt::format("({} before it not told) ", count_text(number_at(event, "lost"), "event"))) : "";
   const std::string stamp = (time.empty() ? "" : terminal.paint(Colour::kDim, time) + "  ") + missed;
   if (kind == "denial")
-    return stamp + fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
-                               printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker"))) +
+    return stamp +
+           fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
+                       printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker"))) +
            (text_at(event, "seal").empty() ? "" : "  (sealed against " + text_at(event, "seal") + ")");
   if (kind == "escape" || kind == "traced") return stamp + break_text(event, terminal);
   if (kind == "registration") {

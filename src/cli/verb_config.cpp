@@ -47,8 +47,8 @@ int check(const Cli& cli, const ConfigOptions& options) {
   }
   const auto& policy = configuration.policy;
   if (configuration.files.empty()) std::printf("There is no configuration in %s: the defaults hold.\n", options.directory.c_str());
-  std::printf("The configuration can be used: %s, %s, %s by default.\n", count_text(policy.mounts.size(), "[[mount]]").c_str(), count_text(policy.holds.size(), "held file").c_str(),
-              policy.defaults.guard ? "guarded" : "not guarded");
+  std::printf("The configuration can be used: %s, %s, %s by default.\n", count_text(policy.mounts.size(), "[[mount]]").c_str(),
+              count_text(policy.holds.size(), "held file").c_str(), policy.defaults.guard ? "guarded" : "not guarded");
   return kOk;
 }
 

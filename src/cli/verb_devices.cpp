@@ -114,9 +114,9 @@ void print_adapter(const Terminal& terminal, const Found& found) {
   facts.add("adapter", fmt::format("{}{}, {}, {}{}", adapter.name, adapter.driver.empty() ? "" : " (" + adapter.driver + ")", adapter.transport, adapter.link,
                                    adapter.network_device.empty() ? "" : " on " + adapter.network_device));
   const bool unlimited = adapter.limits.region_bytes == UINT64_MAX;
-  facts.add("limits", fmt::format("{} regions of {}, {} queue pairs, {} windows", adapter.limits.regions,
-                                  unlimited ? "any size" : "at most " + size_text(adapter.limits.region_bytes), adapter.limits.queue_pairs,
-                                  adapter.limits.windows));
+  facts.add("limits",
+            fmt::format("{} regions of {}, {} queue pairs, {} windows", adapter.limits.regions,
+                        unlimited ? "any size" : "at most " + size_text(adapter.limits.region_bytes), adapter.limits.queue_pairs, adapter.limits.windows));
   facts.add("plain", by_transport(found.trials, "plain"));
   const bool odp = rdma::works(found.trials, "odp.register");
   facts.add("ODP", odp ? by_transport(found.trials, "odp") + (rdma::works(found.trials, "odp.implicit") ? "; implicit regions" : "") : "no");

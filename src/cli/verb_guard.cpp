@@ -81,7 +81,8 @@ int guard(const Cli& cli, const GuardOptions& options) {
     return kOk;
   }
   const auto seals = text_at(*answer, "seals");
-  std::printf("%s is guarded%s\n", printable(text_at(*answer, "path")).c_str(), seals == "none" ? ", without seals" : (", and sealed against " + seals).c_str());
+  std::printf("%s is guarded%s\n", printable(text_at(*answer, "path")).c_str(),
+              seals == "none" ? ", without seals" : (", and sealed against " + seals).c_str());
   print_warnings(*answer);
   return kOk;
 }
@@ -97,7 +98,8 @@ int unguard(const Cli& cli, const GuardOptions& options) {
   }
   std::printf("%s is not guarded any more: no seals, and new registrations get no lease\n", printable(*path).c_str());
   if (const auto leases = number_at(*answer, "leases"))
-    std::printf("%s there until their holders let go; holdfast leases lists them\n", (count_text(leases, "lease") + (leases == 1 ? " stands" : " stand")).c_str());
+    std::printf("%s there until their holders let go; holdfast leases lists them\n",
+                (count_text(leases, "lease") + (leases == 1 ? " stands" : " stand")).c_str());
   print_warnings(*answer);
   return kOk;
 }
@@ -116,13 +118,18 @@ void add_guard(CLI::App& app, Cli& cli) {
   verb->add_option("MOUNT", options->mount, "Where it is mounted")->required()->type_name("");
   verb->add_option("--seal", options->seals, "Refuse these on every file of it, leased or not; comma-separated, repeatable")->delimiter(',')->type_name("SEAL");
   verb->add_option("--except-user", options->users, "A user whom the seals don't bind")->delimiter(',')->type_name("USER");
-  verb->add_option("--except-program", options->programs, "A program that they don't bind while root, or USER, runs it")->type_name("PATH[:USER]")->allow_extra_args(false);
+  verb->add_option("--except-program", options->programs, "A program that they don't bind while root, or USER, runs it")
+      ->type_name("PATH[:USER]")
+      ->allow_extra_args(false);
   add_json(*verb, cli);
-  verb->footer("It replaces what guard said of that filesystem before, and stays over a boot (conf.d/80-managed.toml).\nSeals hold for root, too; leases are refused to break as ever, exceptions or not.\n\n" + seal_list() +
-               "\nExamples:\n"
-               "  holdfast guard /mnt/pool --seal reflink,dedupe,truncate\n"
-               "  holdfast guard /mnt/pool --seal all --except-program /usr/sbin/xfs_fsr\n"
-               "  holdfast guard /mnt/pool                       guarded, without seals");
+  verb->footer(
+      "It replaces what guard said of that filesystem before, and stays over a boot (conf.d/80-managed.toml).\nSeals hold for root, too; leases are refused to "
+      "break as ever, exceptions or not.\n\n" +
+      seal_list() +
+      "\nExamples:\n"
+      "  holdfast guard /mnt/pool --seal reflink,dedupe,truncate\n"
+      "  holdfast guard /mnt/pool --seal all --except-program /usr/sbin/xfs_fsr\n"
+      "  holdfast guard /mnt/pool                       guarded, without seals");
   verb->callback([&cli, options] { cli.run = [&cli, options] { return guard(cli, *options); }; });
 }
 
@@ -131,7 +138,8 @@ void add_unguard(CLI::App& app, Cli& cli) {
   CLI::App* verb = app.add_subcommand("unguard", "Exempt a filesystem: no seals, no leases for new registrations");
   verb->add_option("MOUNT", options->mount, "Where it is mounted")->required()->type_name("");
   add_json(*verb, cli);
-  verb->footer("Leases that stand stay until their holders let go. It stays over a boot; holdfast guard takes it back.\n\nExample:\n  holdfast unguard /dev/shm");
+  verb->footer(
+      "Leases that stand stay until their holders let go. It stays over a boot; holdfast guard takes it back.\n\nExample:\n  holdfast unguard /dev/shm");
   verb->callback([&cli, options] { cli.run = [&cli, options] { return unguard(cli, *options); }; });
 }
 

@@ -41,7 +41,8 @@ int persist(const Cli& cli, const HoldOptions& options) {
   // One that is gone can still be forgotten.
   if (!target && !options.forget) return complain(target.error());
   const auto path = target ? target->path : known;
-  const auto answer = ask(cli, {{"do", options.forget ? "forget" : "hold"}, {"path", path}, {"settle", options.settle}}, target && !options.forget ? target->fd.get() : -1);
+  const auto answer =
+      ask(cli, {{"do", options.forget ? "forget" : "hold"}, {"path", path}, {"settle", options.settle}}, target && !options.forget ? target->fd.get() : -1);
   if (!answer) return complain(answer.error());
   if (cli.json)
     std::printf("%s\n", dump(*answer, 2).c_str());
@@ -214,7 +215,8 @@ void add_hold(CLI::App& app, Cli& cli) {
       "  holdfast hold /mnt/pool/segment --persist\n\n"
       "Exit status: COMMAND's own, 128+N where signal N ended it, 127 or 126 where it could not\n"
       "be found or run, 125 where the lease could not be had; without COMMAND as holdfast's.");
-  verb->callback([&cli, options] { cli.run = [&cli, options] { return options->persist || options->forget ? persist(cli, *options) : Hold(cli, *options).run(); }; });
+  verb->callback(
+      [&cli, options] { cli.run = [&cli, options] { return options->persist || options->forget ? persist(cli, *options) : Hold(cli, *options).run(); }; });
 }
 
 }  // namespace hf::cli

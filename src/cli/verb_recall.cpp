@@ -115,19 +115,17 @@ class RecallVerb {
       auto& known = shown_[number_at(holder, "lease")];
       if (known == what) continue;
       known = what;
-      std::fprintf(stderr, "holdfast: %s (uid %llu), %s %llu: %s\n", printable(process_text(holder)).c_str(), static_cast<unsigned long long>(number_at(holder, "uid")),
-                   text_at(holder, "kind") == "registration" ? "registration" : "lease", static_cast<unsigned long long>(number_at(holder, "lease")), words(what));
+      std::fprintf(stderr, "holdfast: %s (uid %llu), %s %llu: %s\n", printable(process_text(holder)).c_str(),
+                   static_cast<unsigned long long>(number_at(holder, "uid")), text_at(holder, "kind") == "registration" ? "registration" : "lease",
+                   static_cast<unsigned long long>(number_at(holder, "lease")), words(what));
     }
   }
 
   static const char* words(const std::string& state) {
-    static const std::map<std::string, const char*> kWords{{"asked", "asked to let go"},
-                                                           {"refused", "says no"},
-                                                           {"fence-asked", "asked to fence its memory now"},
-                                                           {"terminated", "got SIGTERM"},
-                                                           {"killed", "got SIGKILL"},
-                                                           {"let-go", "has let go"},
-                                                           {"fenced", "has fenced its memory"}};
+    static const std::map<std::string, const char*> kWords{
+        {"asked", "asked to let go"},       {"refused", "says no"},    {"fence-asked", "asked to fence its memory now"},
+        {"terminated", "got SIGTERM"},      {"killed", "got SIGKILL"}, {"let-go", "has let go"},
+        {"fenced", "has fenced its memory"}};
     const auto found = kWords.find(state);
     return found == kWords.end() ? "?" : found->second;
   }

@@ -35,7 +35,8 @@ struct Standing {
 /// By name, which is more than being let like everybody: such a user needs no descriptor that can write.
 bool names(const Holders& holders, const Peer& peer) {
   const auto listed = [](const std::vector<std::uint32_t>& list, std::uint32_t id) { return std::find(list.begin(), list.end(), id) != list.end(); };
-  return listed(holders.users, peer.uid) || std::any_of(peer.groups.begin(), peer.groups.end(), [&](std::uint32_t group) { return listed(holders.groups, group); });
+  return listed(holders.users, peer.uid) ||
+         std::any_of(peer.groups.begin(), peer.groups.end(), [&](std::uint32_t group) { return listed(holders.groups, group); });
 }
 
 Result<Candidate> examine(Core& core, const AcquireRequest& request) {
@@ -62,7 +63,8 @@ Result<Candidate> examine(Core& core, const AcquireRequest& request) {
 Status check_policy(const Core& core, const Peer& peer, const Candidate& candidate) {
   const auto device = candidate.seen.file.device;
   if (core.recalled(candidate.seen.file))
-    return fail(EBUSY, fmt::format("{} is being recalled by an administrator: nobody may begin to hold it now", candidate.file.path), "Try again when the recall is over.");
+    return fail(EBUSY, fmt::format("{} is being recalled by an administrator: nobody may begin to hold it now", candidate.file.path),
+                "Try again when the recall is over.");
   const auto& policy = core.guards().of(device);
   HF_TRY(may_hold(policy, {.uid = peer.uid, .groups = peer.groups, .owner = candidate.caller.owner}, candidate.file.path));
   return within_quota(policy.quota, peer.uid, core.usage(peer.uid, device), 0);

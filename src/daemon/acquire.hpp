@@ -17,7 +17,7 @@
 
 namespace hf {
 
-inline constexpr std::uint32_t kRaceWaitMs = 5000;      ///< for breaks that were under way when the lease came to stand
+inline constexpr std::uint32_t kRaceWaitMs = 5000;  ///< for breaks that were under way when the lease came to stand
 
 /// Threads for what waits: short looks at layouts never queue behind settling, which can take minutes.
 struct Pools {

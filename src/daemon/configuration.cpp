@@ -6,10 +6,18 @@
 #include <limits>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 
-#define TOML_EXCEPTIONS 0
+// toml++ 3.3 takes what it can't read for a mistake of its own ("[[[[") and asserts that it does not come; without NDEBUG that ends the program, with it the
+// compiler relies on it. Here it is an error like any other.
+#define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
+static void toml_gave_up() { throw std::invalid_argument("this is not TOML, and it can't be said where it goes wrong"); }
+#define TOML_ASSERT(expression) ((expression) ? void() : toml_gave_up())
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 #include "lease/seals.hpp"
 
@@ -76,7 +84,8 @@ class Reader {
     for (const auto& [key, node] : table) {
       if (std::find(keys.begin(), keys.end(), key.str()) != keys.end()) continue;
       const auto meant = near(key.str(), keys);
-      error(key.source(), fmt::format("{} has no key \"{}\"", where, printable_key(key.str())), meant.empty() ? "There are: " + joined(keys) + "." : "Did you mean \"" + meant + "\"?");
+      error(key.source(), fmt::format("{} has no key \"{}\"", where, printable_key(key.str())),
+            meant.empty() ? "There are: " + joined(keys) + "." : "Did you mean \"" + meant + "\"?");
     }
   }
 
@@ -171,12 +180,16 @@ class Reader {
 
   std::optional<std::uint32_t> user(const toml::value<std::string>& name) {
     const auto found = names_.user(name.get());
-    if (!found) error(name.source(), fmt::format("there is no user \"{}\" on this machine", printable_key(name.get())), "Users of directory services are given by their number.");
+    if (!found)
+      error(name.source(), fmt::format("there is no user \"{}\" on this machine", printable_key(name.get())),
+            "Users of directory services are given by their number.");
     return found;
   }
   std::optional<std::uint32_t> group(const toml::value<std::string>& name) {
     const auto found = names_.group(name.get());
-    if (!found) error(name.source(), fmt::format("there is no group \"{}\" on this machine", printable_key(name.get())), "Groups of directory services are given by their number.");
+    if (!found)
+      error(name.source(), fmt::format("there is no group \"{}\" on this machine", printable_key(name.get())),
+            "Groups of directory services are given by their number.");
     return found;
   }
 
@@ -197,7 +210,8 @@ class Reader {
       holders.writers = word->get() == "writers";
       holders.owner = word->get() == "owner";
       if (!holders.writers && !holders.owner && word->get() != "root")
-        error(word->source(), fmt::format("holders can't be \"{}\"", printable_key(word->get())), "There are: writers, owner, root; or { owner = true, users = [...], groups = [...] }.");
+        error(word->source(), fmt::format("holders can't be \"{}\"", printable_key(word->get())),
+              "There are: writers, owner, root; or { owner = true, users = [...], groups = [...] }.");
     } else if (const auto* lists = node->as_table()) {
       known(*lists, {"owner", "users", "groups"}, "holders");
       holders.writers = false;
@@ -230,8 +244,7 @@ class Reader {
     const auto* node = table.get("except");
     if (!node) return;
     const auto* array = node->as_array();
-    if (!array || array->size() > kListMax)
-      return error(node->source(), "except must be a list of { user = \"...\", program = \"/...\" }");
+    if (!array || array->size() > kListMax) return error(node->source(), "except must be a list of { user = \"...\", program = \"/...\" }");
     changes.exceptions.emplace();
     for (const auto& entry : *array) {
       const auto* one = entry.as_table();
@@ -242,7 +255,8 @@ class Reader {
       known(*one, {"user", "program"}, "an exception");
       const auto* name = text(*one, "user");
       const auto* program = text(*one, "program");
-      if (!name && !program) error(entry.source(), "an exception without a user and a program excepts nobody", "{ user = \"backup\" }, or { program = \"/usr/sbin/xfs_fsr\" }");
+      if (!name && !program)
+        error(entry.source(), "an exception without a user and a program excepts nobody", "{ user = \"backup\" }, or { program = \"/usr/sbin/xfs_fsr\" }");
       // A program alone: run by root. Another user could make any process of theirs look like it.
       SealException exception;
       if (name) {
@@ -428,25 +442,45 @@ Status Configuration::usable() const {
   return fail(EINVAL, std::move(text), "Nothing was changed. `holdfast config check` says this, too.");
 }
 
+namespace {
+
+struct Parsed {
+  std::optional<toml::table> table;
+  toml::source_region at{{1, 1}, {1, 1}, {}};
+  std::string mistake;
+};
+
+Parsed parse(const std::string& text, std::string_view path) {
+  try {
+    return {.table = toml::parse(text, path)};
+  } catch (const toml::parse_error& error) {
+    return {.table = {}, .at = error.source(), .mistake = std::string(error.description())};
+  } catch (const std::invalid_argument& error) {
+    return {.table = {}, .mistake = error.what()};
+  }
+}
+
+}  // namespace
+
 Configuration check_configuration(const std::vector<SourceText>& sources, const Names& names) {
   Configuration configuration;
   for (const auto& source : sources) {
     configuration.files.push_back(source.path);
     Reader reader(configuration, names, source.path);
-    const auto parsed = toml::parse(source.text, source.path);
-    if (parsed)
-      reader.read(parsed.table());
+    const auto parsed = parse(source.text, source.path);
+    if (parsed.table)
+      reader.read(*parsed.table);
     else
-      reader.error(parsed.error().source(), std::string(parsed.error().description()));
+      reader.error(parsed.at, parsed.mistake);
   }
   return configuration;
 }
 
 Result<std::string> change_managed(const std::string& text, const ManagedChange& change) {
-  auto parsed = toml::parse(text, std::string_view(kManagedFile));
-  if (!parsed)
-    return fail(EINVAL, fmt::format("{}:{}: {}", kManagedFile, parsed.error().source().begin.line, parsed.error().description()), "Mend it, or remove it: holdfast config check");
-  auto root = std::move(parsed).table();
+  auto parsed = parse(text, kManagedFile);
+  if (!parsed.table)
+    return fail(EINVAL, fmt::format("{}:{}: {}", kManagedFile, parsed.at.begin.line, parsed.mistake), "Mend it, or remove it: holdfast config check");
+  auto& root = *parsed.table;
   using Kind = ManagedChange::Kind;
   if (change.kind == Kind::guard || change.kind == Kind::unguard) {
     auto& mounts = list_of(root, "mount");
@@ -457,7 +491,8 @@ Result<std::string> change_managed(const std::string& text, const ManagedChange&
     const auto before = holds.size();
     drop(holds, "file", change.path);
     if (change.kind == Kind::forget && holds.size() == before)
-      return fail(ENOENT, fmt::format("{} is not held by {}", change.path, kManagedFile), "Holds of other files are ended by editing these; `holdfast config show` says which.");
+      return fail(ENOENT, fmt::format("{} is not held by {}", change.path, kManagedFile),
+                  "Holds of other files are ended by editing these; `holdfast config show` says which.");
     if (change.kind == Kind::hold) {
       toml::table entry{{"file", change.path}};
       if (change.settle) entry.insert("settle", true);
@@ -469,9 +504,7 @@ Result<std::string> change_managed(const std::string& text, const ManagedChange&
   return out.str();
 }
 
-std::optional<std::uint64_t> parse_duration_s(std::string_view text) {
-  return scaled(text, {{"s", 1}, {"min", 60}, {"m", 60}, {"h", 3600}, {"d", 86400}});
-}
+std::optional<std::uint64_t> parse_duration_s(std::string_view text) { return scaled(text, {{"s", 1}, {"min", 60}, {"m", 60}, {"h", 3600}, {"d", 86400}}); }
 
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   return scaled(text, {{"B", 1},

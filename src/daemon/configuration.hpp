@@ -61,10 +61,10 @@ Result<std::vector<SourceText>> read_sources(const std::string& directory);
 /// A change of the managed file, as its new text.
 struct ManagedChange {
   enum class Kind { guard, unguard, hold, forget } kind = Kind::guard;
-  std::string path;                     ///< mount point, or file
-  std::vector<std::string> seals;       ///< guard
+  std::string path;                ///< mount point, or file
+  std::vector<std::string> seals;  ///< guard
   std::vector<SealException> exceptions;
-  bool settle = false;                  ///< hold
+  bool settle = false;  ///< hold
 };
 /// @param text of the managed file now; empty where there is none. @return what to write instead
 Result<std::string> change_managed(const std::string& text, const ManagedChange& change);

@@ -18,7 +18,13 @@ bool needs_settling(const Lease& lease) { return is_registration(lease) && (leas
 }  // namespace
 
 Core::Core(GateLike& gate, Grants grants, Hooks hooks, ProcessTable processes)
-    : gate_(gate), guards_(gate), grants_(std::move(grants)), hooks_(std::move(hooks)), processes_(std::move(processes)), identity_(processes_), user_stacks_(processes_) {}
+    : gate_(gate),
+      guards_(gate),
+      grants_(std::move(grants)),
+      hooks_(std::move(hooks)),
+      processes_(std::move(processes)),
+      identity_(processes_),
+      user_stacks_(processes_) {}
 
 Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& state_file, Hooks hooks, ProcessTable processes) {
   HF_TRY_ASSIGN(const auto standing, gate.leases());

@@ -164,10 +164,10 @@ class Core {
   std::vector<Trace> traces_;
   std::unordered_map<LeaseId, LeaseOwner*> owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
-  std::unordered_map<LeaseId, RegionKey> existing_;  ///< of registrations from before the gate
+  std::unordered_map<LeaseId, RegionKey> existing_;                 ///< of registrations from before the gate
   std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
-  std::set<LeaseId> unsettled_;  ///< still pinning, or their release can't be seen
-  std::set<LeaseId> to_end_;     ///< could not be ended yet: tried again
+  std::set<LeaseId> unsettled_;                                     ///< still pinning, or their release can't be seen
+  std::set<LeaseId> to_end_;                                        ///< could not be ended yet: tried again
   bool sweep_due_ = false;
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;

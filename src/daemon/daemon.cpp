@@ -80,8 +80,8 @@ Hooks Daemon::hooks() {
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
   hooks.tell_quota = [this](const hf_lease& record) {
     log_limited(line_limit_, Priority::kWarning, [&] {
-      return fmt::format("a registration of process {} ({}) is not protected: user {} has as many as one may have; see [limits] in holdfast.toml(5)", record.tgid,
-                         std::string_view(record.comm, ::strnlen(record.comm, sizeof record.comm)), record.uid);
+      return fmt::format("a registration of process {} ({}) is not protected: user {} has as many as one may have; see [limits] in holdfast.toml(5)",
+                         record.tgid, std::string_view(record.comm, ::strnlen(record.comm, sizeof record.comm)), record.uid);
     });
   };
   hooks.lease_came = [this](const Lease& lease) {
@@ -107,10 +107,13 @@ Recalls::Outside Daemon::recall_hooks() {
       if (peer.tgid == process.tgid && peer.start_ns / kClockTickNs == process.start_ns / kClockTickNs) session->lease_recalled(lease, kind, deadline_ns);
     }
   };
-  outside.signal = [this](const ProcessKey& process, int signal) { return core_->processes().send_signal(static_cast<pid_t>(process.tgid), process.start_ns, signal); };
+  outside.signal = [this](const ProcessKey& process, int signal) {
+    return core_->processes().send_signal(static_cast<pid_t>(process.tgid), process.start_ns, signal);
+  };
   outside.hold_again = [this](std::function<void()> then) {
     asio::co_spawn(
-        io_, [](Orders* orders, std::function<void()> next) -> asio::awaitable<void> {
+        io_,
+        [](Orders* orders, std::function<void()> next) -> asio::awaitable<void> {
           if (orders) co_await orders->hold_files();
           next();
         }(orders_.get(), std::move(then)),

@@ -214,10 +214,13 @@ asio::awaitable<Result<Json>> Orders::guard(const Peer& peer, const Json& order)
   if (!exceptions) co_return tl::unexpected(exceptions.error());
   const auto path = text_of(order, "path");
   const auto& all = core_.guards().filesystems();
-  const auto there = [&path](const auto& entry) { return std::find(entry.second.points.begin(), entry.second.points.end(), path) != entry.second.points.end(); };
+  const auto there = [&path](const auto& entry) {
+    return std::find(entry.second.points.begin(), entry.second.points.end(), path) != entry.second.points.end();
+  };
   const auto found = std::find_if(all.begin(), all.end(), there);
   if (found == all.end())
-    co_return fail(EOPNOTSUPP, fmt::format("no filesystem that Holdfast can guard is mounted on {}", path), "It guards xfs, ext4, tmpfs and hugetlbfs, by the path that they are mounted on.");
+    co_return fail(EOPNOTSUPP, fmt::format("no filesystem that Holdfast can guard is mounted on {}", path),
+                   "It guards xfs, ext4, tmpfs and hugetlbfs, by the path that they are mounted on.");
   const auto device = found->first;
   ManagedChange wanted{.kind = unguard ? ManagedChange::Kind::unguard : ManagedChange::Kind::guard, .path = path, .seals = *seals, .exceptions = *exceptions};
   if (auto done = co_await change(std::move(wanted)); !done) co_return tl::unexpected(done.error());
@@ -225,7 +228,8 @@ asio::awaitable<Result<Json>> Orders::guard(const Peer& peer, const Json& order)
   std::size_t leases = 0;
   for (const auto& [id, lease] : core_.table().leases())
     leases += std::any_of(lease.files.begin(), lease.files.end(), [&](const LeasedFile& file) { return file.key.device == device; });
-  co_return Json{{"schema", "holdfast.guard/1"}, {"path", path}, {"guarded", policy.guard}, {"seals", names_of_seals(policy.seals)}, {"leases", leases}, {"warnings", warnings_}};
+  co_return Json{{"schema", "holdfast.guard/1"},          {"path", path},     {"guarded", policy.guard},
+                 {"seals", names_of_seals(policy.seals)}, {"leases", leases}, {"warnings", warnings_}};
 }
 
 asio::awaitable<Result<Json>> Orders::hold(const Peer& peer, const Json& order, const Fd& file) {
@@ -253,7 +257,8 @@ Result<Json> Orders::recall(const Peer& peer, const Json& order, const Fd& file)
   const auto what = text_of(order, "do");
   const auto& policy = core_.guards().policy().recall;
   const bool in_group = policy.group && std::find(peer.groups.begin(), peer.groups.end(), *policy.group) != peer.groups.end();
-  if (!peer.root() && !in_group) return fail(EPERM, "only root, or the group that the configuration names, may recall", "Set group in [recall], holdfast.toml(5).");
+  if (!peer.root() && !in_group)
+    return fail(EPERM, "only root, or the group that the configuration names, may recall", "Set group in [recall], holdfast.toml(5).");
   if (what == "recall-status") return recalls_.status(peer);
   if (what == "recall-end") return recalls_.finish(peer);
   std::optional<Escalation> on_timeout;
@@ -272,13 +277,15 @@ Result<Json> Orders::recall(const Peer& peer, const Json& order, const Fd& file)
   for (const auto& [device, filesystem] : core_.guards().filesystems())
     if (std::find(filesystem.points.begin(), filesystem.points.end(), path) != filesystem.points.end())
       return recalls_.begin(peer, {.inode = 0, .device = device, .generation = 0}, true, path, rules);
-  return fail(EOPNOTSUPP, fmt::format("no filesystem that Holdfast can guard is mounted on {}", path), "Name a file, or the path that a filesystem is mounted on.");
+  return fail(EOPNOTSUPP, fmt::format("no filesystem that Holdfast can guard is mounted on {}", path),
+              "Name a file, or the path that a filesystem is mounted on.");
 }
 
 asio::awaitable<Result<std::string>> Orders::carry_out(const Peer& peer, std::string_view text, Fd file) {
   const auto order = Json::parse(text, nullptr, false);
   const auto what = text_of(order, "do");
-  Result<Json> done = fail(EINVAL, fmt::format("no such order: {}", what), "There are: reload, guard, unguard, hold, forget, recall, recall-status, recall-end.");
+  Result<Json> done =
+      fail(EINVAL, fmt::format("no such order: {}", what), "There are: reload, guard, unguard, hold, forget, recall, recall-status, recall-end.");
   if (what == "reload")
     done = co_await reload_order(peer);
   else if (what == "guard" || what == "unguard")

@@ -55,7 +55,7 @@ class Orders {
   std::vector<std::string> warnings_;
   std::unique_ptr<asio::steady_timer> holds_due_;
   std::set<hf_file_key> holding_;
-  bool holds_again_ = false;  ///< asked for while they were looked for
+  bool holds_again_ = false;                          ///< asked for while they were looked for
   std::map<std::string, std::string> hold_troubles_;  ///< by path: told once
 };
 

@@ -65,7 +65,11 @@ Json mounts_json(const Core& core) {
   auto list = Json::array();
   for (const auto& [device, filesystem] : core.guards().filesystems()) {
     const auto& policy = core.guards().of(device);
-    list.push_back({{"device", device_text(device)}, {"type", filesystem.type}, {"paths", filesystem.points}, {"guarded", policy.guard}, {"seals", names_of_seals(policy.seals)}});
+    list.push_back({{"device", device_text(device)},
+                    {"type", filesystem.type},
+                    {"paths", filesystem.points},
+                    {"guarded", policy.guard},
+                    {"seals", names_of_seals(policy.seals)}});
   }
   return list;
 }

@@ -56,8 +56,9 @@ Status Recalls::take_hold(Active& active) {
   HF_TRY_ASSIGN(active.hold, core_.gate().lease_begin(record));
   const hf_part part{.file = active.key, .first = 0, .end = HF_RANGE_END, .address = 0, .slot = HF_NO_SLOT, .reasons = 0, .magic = 0, .flags = HF_PART_WINDOW};
   const auto taken = core_.gate().lease_part(active.hold, part, active.requester.tgid, 12);
-  const auto committed = taken && taken->slot != HF_NO_SLOT ? core_.gate().lease_commit(active.hold, HF_STATE_PROTECTED, 0)
-                                                            : Status(fail(ENOSPC, active.path + " could not be held for its recall: the gate has no slot for it"));
+  const auto committed = taken && taken->slot != HF_NO_SLOT
+                             ? core_.gate().lease_commit(active.hold, HF_STATE_PROTECTED, 0)
+                             : Status(fail(ENOSPC, active.path + " could not be held for its recall: the gate has no slot for it"));
   if (!committed) {
     core_.withdraw(active.hold);
     return committed;
@@ -110,9 +111,11 @@ Result<Json> Recalls::finish(const Peer& peer) {
 }
 
 Status Recalls::answer(const ProcessKey& process, LeaseId id, std::uint32_t answer) {
-  if (answer != HF_WIRE_RECALL_FENCED && answer != HF_WIRE_RECALL_REFUSED) return fail(EINVAL, fmt::format("unknown answer {}", answer), "Use a holdfastd as new as the library.");
+  if (answer != HF_WIRE_RECALL_FENCED && answer != HF_WIRE_RECALL_REFUSED)
+    return fail(EINVAL, fmt::format("unknown answer {}", answer), "Use a holdfastd as new as the library.");
   const auto* lease = core_.table().find(id);
-  if (!lease || lease->holder.kind == HF_LEASE_STATIC || !same(lease->holder.process(), process)) return fail(ENOENT, fmt::format("this process has no lease {}", id));
+  if (!lease || lease->holder.kind == HF_LEASE_STATIC || !same(lease->holder.process(), process))
+    return fail(ENOENT, fmt::format("this process has no lease {}", id));
   const auto kind = lease->holder.kind;
   ActivePtr active;
   for (const auto& [tgid, each] : active_)
@@ -229,8 +232,8 @@ void Recalls::end_process(const Active& active, const RecallEffect& effect, int 
   const auto found = active.machine.holders().find(effect.lease);
   const auto comm = found == active.machine.holders().end() ? std::string() : found->second.comm;
   const auto uid = found == active.machine.holders().end() ? 0 : found->second.uid;
-  outside_.log(fmt::format("recall of {}: sends {} to process {} ({}) of uid {}, which has not let go of lease {}", active.path, signal == SIGKILL ? "SIGKILL" : "SIGTERM", pid,
-                           comm, uid, effect.lease));
+  outside_.log(fmt::format("recall of {}: sends {} to process {} ({}) of uid {}, which has not let go of lease {}", active.path,
+                           signal == SIGKILL ? "SIGKILL" : "SIGTERM", pid, comm, uid, effect.lease));
   if (const auto sent = outside_.signal(effect.process, signal); !sent) outside_.log(sent.error().text());
 }
 

@@ -67,7 +67,9 @@ class Recalls {
     LeaseId hold = 0;      ///< over the file, of this recall
     bool closing = false;  ///< over, but for what comes back: static holds, then the end of the hold
     bool covers(const hf_file_key& other) const { return !closing && is_target(other); }
-    bool is_target(const hf_file_key& other) const { return whole ? other.device == key.device : other.inode == key.inode && other.device == key.device && other.generation == key.generation; }
+    bool is_target(const hf_file_key& other) const {
+      return whole ? other.device == key.device : other.inode == key.inode && other.device == key.device && other.generation == key.generation;
+    }
   };
   using ActivePtr = std::shared_ptr<Active>;
 

@@ -22,7 +22,7 @@ struct SessionContext {
   Core& core;
   Pools& pools;
   ServerFacts& server;
-  Orders* orders = nullptr;    ///< what changes things; none in most tests
+  Orders* orders = nullptr;  ///< what changes things; none in most tests
   Recalls* recalls = nullptr;
 };
 

@@ -63,14 +63,14 @@ MountPolicy Policy::of(const Filesystem& filesystem, const DeviceNumber& device_
 }
 
 Status may_hold(const MountPolicy& policy, const Caller& caller, const std::string& path) {
-  if (!policy.guard)
-    return fail(EOPNOTSUPP, fmt::format("{} is on a filesystem that the configuration exempts", path), "Guard it first: holdfast guard MOUNT");
+  if (!policy.guard) return fail(EOPNOTSUPP, fmt::format("{} is on a filesystem that the configuration exempts", path), "Guard it first: holdfast guard MOUNT");
   const auto& holders = policy.holders;
   if (caller.uid == 0 || holders.writers) return {};
   if (holders.owner && caller.owner) return {};
   if (contains(holders.users, caller.uid)) return {};
   if (std::any_of(caller.groups.begin(), caller.groups.end(), [&](std::uint32_t group) { return contains(holders.groups, group); })) return {};
-  return fail(EACCES, fmt::format("the configuration lets user {} hold no file there ({})", caller.uid, path), "Ask the administrator: holders in holdfast.toml(5).");
+  return fail(EACCES, fmt::format("the configuration lets user {} hold no file there ({})", caller.uid, path),
+              "Ask the administrator: holders in holdfast.toml(5).");
 }
 
 Status within_quota(const Quota& quota, std::uint32_t uid, const Usage& usage, std::uint64_t more_bytes) {
@@ -79,7 +79,9 @@ Status within_quota(const Quota& quota, std::uint32_t uid, const Usage& usage, s
     return fail(EDQUOT, fmt::format("user {} has {} leases on this filesystem, as many as a user may have", uid, usage.leases),
                 "Release leases that are not needed, or ask for several ranges in one lease.");
   if (quota.bytes && (usage.bytes > quota.bytes || more_bytes > quota.bytes - usage.bytes))
-    return fail(EDQUOT, fmt::format("user {} holds {} bytes on this filesystem, and {} more would be beyond the {} that a user may hold", uid, usage.bytes, more_bytes, quota.bytes),
+    return fail(EDQUOT,
+                fmt::format("user {} holds {} bytes on this filesystem, and {} more would be beyond the {} that a user may hold", uid, usage.bytes, more_bytes,
+                            quota.bytes),
                 "Release leases that are not needed, or ask for less.");
   return {};
 }

@@ -101,12 +101,12 @@ struct StaticHold {
 enum class Escalation : std::uint8_t { deny, fence, kill };
 
 struct RecallPolicy {
-  std::optional<std::uint32_t> group;        ///< may recall, beside root
-  Escalation most = Escalation::fence;       ///< the last step that a recall may take
-  std::uint64_t wait_s = 30;                 ///< where the command line does not say
+  std::optional<std::uint32_t> group;   ///< may recall, beside root
+  Escalation most = Escalation::fence;  ///< the last step that a recall may take
+  std::uint64_t wait_s = 30;            ///< where the command line does not say
   std::uint64_t wait_most_s = 3600;
-  std::uint64_t fence_s = 10;                ///< for the holder's library to make the memory unreachable
-  std::uint64_t terminate_s = 10;            ///< between SIGTERM and SIGKILL
+  std::uint64_t fence_s = 10;      ///< for the holder's library to make the memory unreachable
+  std::uint64_t terminate_s = 10;  ///< between SIGTERM and SIGKILL
   friend bool operator==(const RecallPolicy&, const RecallPolicy&) = default;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// The daemon's reader of frames and the library's, over a socket: any bytes, cut anywhere, give frames within their bounds, or an error, and no descriptor leaks.
+// The daemon's reader of frames and the library's, over a socket: any bytes, cut anywhere, give frames within their bounds, or an error, and no descriptor
+// leaks.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>

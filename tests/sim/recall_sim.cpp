@@ -27,7 +27,12 @@ struct Kernel {
   bool open = false;
 
   bool allows(std::uint32_t task, bool requester_alive) const {
-    const hf_question question{.op = HF_OP_TRUNCATE, .task = task, .first = 0, .end = HF_RANGE_END, .window = open && requester_alive && task == kRequester ? kRequester : 0, .flags = 0};
+    const hf_question question{.op = HF_OP_TRUNCATE,
+                               .task = task,
+                               .first = 0,
+                               .end = HF_RANGE_END,
+                               .window = open && requester_alive && task == kRequester ? kRequester : 0,
+                               .flags = 0};
     hf_answer answer{};
     const hf_slot window{.state = hold ? 1u : 0u, .first = 0, .end = HF_RANGE_END, .holder = kRequester, .flags = HF_SLOT_WINDOW};
     hf_decide_slot(&question, &window, &answer);
@@ -75,9 +80,7 @@ class Schedule {
     kernel_.leases[id] = tgid;
     if (daemon_) carry_out(recall_->gained(holder(id), now_));
   }
-  RecallHolder holder(LeaseId id) const {
-    return {.lease = id, .process = {kernel_.leases.at(id), 7}, .kind = HF_LEASE_REGISTRATION, .uid = 0, .comm = {}};
-  }
+  RecallHolder holder(LeaseId id) const { return {.lease = id, .process = {kernel_.leases.at(id), 7}, .kind = HF_LEASE_REGISTRATION, .uid = 0, .comm = {}}; }
   void let_go(LeaseId id) {
     note("let go", id);
     kernel_.leases.erase(id);

@@ -22,8 +22,8 @@ TEST(Catalog, EveryOperationHasItsEntry) {
 
 TEST(Catalog, TheNamesOfTheGatesOperationsAreStable) {
   // They are in configurations and journals: a change here breaks someone.
-  const char* const names[] = {"truncate",     "punch",        "zero",    "collapse",    "insert", "unshare",    "write-zeroes", "fallocate-new",
-                               "reflink",      "reflink-from", "dedupe",  "dedupe-from", "copy",   "copy-from",  "exchange",     "swap-extents",
+  const char* const names[] = {"truncate",     "punch",        "zero",    "collapse",    "insert", "unshare",     "write-zeroes", "fallocate-new",
+                               "reflink",      "reflink-from", "dedupe",  "dedupe-from", "copy",   "copy-from",   "exchange",     "swap-extents",
                                "move-extents", "swap-boot",    "migrate", "attributes",  "verity", "layout-call", "direct-write", "loop-attach"};
   ASSERT_EQ(std::size(names), HF_OP_COUNT - 1u);
   for (std::size_t i = 0; i < std::size(names); i++) EXPECT_EQ(op_name(static_cast<std::uint32_t>(i + 1)), names[i]);

@@ -11,7 +11,9 @@ namespace {
 using Kind = RecallEffect::Kind;
 constexpr std::uint64_t kS = 1'000'000'000;
 
-RecallHolder holder(LeaseId lease, std::uint32_t tgid) { return {.lease = lease, .process = {tgid, 1}, .kind = HF_LEASE_PROCESS, .uid = 1000, .comm = "holder"}; }
+RecallHolder holder(LeaseId lease, std::uint32_t tgid) {
+  return {.lease = lease, .process = {tgid, 1}, .kind = HF_LEASE_PROCESS, .uid = 1000, .comm = "holder"};
+}
 
 RecallRules rules(Escalation on_timeout, bool command = true) {
   RecallPolicy policy;

@@ -112,6 +112,13 @@ TEST(Configuration, AMistakeIsToldWithItsPlace) {
   EXPECT_EQ(check("a = \n").errors.front().line, 1u);
 }
 
+TEST(Configuration, WhatTheParserGivesUpOnIsAMistakeLikeAnyOther) {
+  const auto configuration = check_configuration({{"a.toml", "[[[["}}, Names::local());
+  ASSERT_EQ(configuration.errors.size(), 1u);
+  EXPECT_FALSE(configuration.usable());
+  EXPECT_FALSE(change_managed("[[[[", {.kind = ManagedChange::Kind::hold, .path = "/f"}));
+}
+
 TEST(Configuration, AMistypedKeyIsRecognised) {
   EXPECT_EQ(check("[default]\nseal = []\n").errors.front().hint, "Did you mean \"seals\"?");
   EXPECT_EQ(check("[recal]\n").errors.front().hint, "Did you mean \"recall\"?");
@@ -134,7 +141,8 @@ own_break = "allow"
 [[mount]]
 device = "/dev/pmem0"
 seals = "dedupe"
-)").policy;
+)")
+                          .policy;
   const auto device = [](const std::string& path) { return path == "/dev/pmem0" ? std::optional<std::uint32_t>(9) : std::nullopt; };
   EXPECT_EQ(policy.of({9, "xfs", {"/mnt/a"}}, device).seals, mask({"punch"}));
   EXPECT_EQ(policy.of({9, "xfs", {"/mnt/a"}}, device).own_break, OwnBreak::allow) << "set by type only";
@@ -144,9 +152,9 @@ seals = "dedupe"
 }
 
 TEST(Configuration, LaterFilesReplaceKeysAndAddMounts) {
-  const auto configuration = check_configuration(
-      {{"holdfast.toml", "[default]\nodp = \"observe\"\nread_only = \"lease\"\n[[mount]]\ntype = \"xfs\"\n"}, {"conf.d/1.toml", "[default]\nodp = \"lease\"\n[[mount]]\ntype = \"ext4\"\n"}},
-      names());
+  const auto configuration = check_configuration({{"holdfast.toml", "[default]\nodp = \"observe\"\nread_only = \"lease\"\n[[mount]]\ntype = \"xfs\"\n"},
+                                                  {"conf.d/1.toml", "[default]\nodp = \"lease\"\n[[mount]]\ntype = \"ext4\"\n"}},
+                                                 names());
   EXPECT_EQ(configuration.policy.defaults.odp, Registered::lease);
   EXPECT_EQ(configuration.policy.defaults.read_only, Registered::lease);
   EXPECT_EQ(configuration.policy.mounts.size(), 2u);

@@ -61,8 +61,9 @@ TEST_F(GuardsOverAFakeGate, AFilesystemThatHasGoneLeavesNoSeal) {
 
 TEST_F(GuardsOverAFakeGate, ListsHoldersAndExceptions) {
   scratch.write("program", "x");
-  ASSERT_TRUE(guards.apply(policy("[[mount]]\npath = \"/mnt/pool\"\nseals = \"all\"\nholders = { users = [\"kv\"], groups = [\"rdma\"] }\nexcept = [{ user = \"kv\" }, { program = \"" +
-                                  scratch.path("program") + "\" }, { program = \"/no/such\" }]\n")));
+  ASSERT_TRUE(guards.apply(policy(
+      "[[mount]]\npath = \"/mnt/pool\"\nseals = \"all\"\nholders = { users = [\"kv\"], groups = [\"rdma\"] }\nexcept = [{ user = \"kv\" }, { program = \"" +
+      scratch.path("program") + "\" }, { program = \"/no/such\" }]\n")));
   ASSERT_EQ(gate.listed.size(), 4u);
   EXPECT_EQ(gate.listed[0].list, static_cast<__u32>(HF_LIST_HOLDER_USER));
   EXPECT_EQ(gate.listed[2].id, 1000u);
@@ -91,7 +92,8 @@ class RecallsOverAFakeGate : public ::testing::Test {
       if (recalls) recalls->lease_went(lease);
     };
     core = Core::start(gate, scratch.path("grants"), hooks, ProcessTable(scratch.path())).value();
-    recalls = std::make_unique<Recalls>(*core, Recalls::Outside{.tell = [this](const ProcessKey& process, LeaseId, hf_event_kind kind, std::uint64_t) { told.emplace_back(process.tgid, kind); },
+    recalls = std::make_unique<Recalls>(*core, Recalls::Outside{.tell = [this](const ProcessKey& process, LeaseId, hf_event_kind kind,
+                                                                               std::uint64_t) { told.emplace_back(process.tgid, kind); },
                                                                 .signal = [this](const ProcessKey& process, int signal) -> Status {
                                                                   signals.emplace_back(process.tgid, signal);
                                                                   return {};
