@@ -113,9 +113,11 @@ TEST(Configuration, AMistakeIsToldWithItsPlace) {
 }
 
 TEST(Configuration, WhatTheParserGivesUpOnIsAMistakeLikeAnyOther) {
-  const auto configuration = check_configuration({{"a.toml", "[[[["}}, Names::local());
-  ASSERT_EQ(configuration.errors.size(), 1u);
-  EXPECT_FALSE(configuration.usable());
+  for (const char* text : {"[[[[", "\xc3\xa9 = 1", "\xef\xbb\xb7"}) {
+    const auto configuration = check_configuration({{"a.toml", text}}, Names::local());
+    EXPECT_EQ(configuration.errors.size(), 1u) << text;
+    EXPECT_FALSE(configuration.usable()) << text;
+  }
   EXPECT_FALSE(change_managed("[[[[", {.kind = ManagedChange::Kind::hold, .path = "/f"}));
 }
 
