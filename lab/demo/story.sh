@@ -51,6 +51,7 @@ lost() {
 
 make_file() { dd if=/dev/zero of="$1" bs=1M count=$mib_each conv=fsync status=none; chmod 666 "$1"; }
 
+modprobe loop # a break source of its own
 mkdir -p "$tmpfs"
 mount -t tmpfs -o size=256M,mode=777 tmpfs "$tmpfs"
 chmod 777 /mnt/hf

@@ -7,6 +7,7 @@ here=${here:?the folder of the tests}
 . "$here/../../lab/programs/shell.sh"
 
 checks=0 failures=0
+modprobe loop # a break source of its own
 trap 'echo "FAILED: line $LINENO: $BASH_COMMAND"; exit 1' ERR
 
 section() { printf '\n== %s (%s)\n' "$*" "$(uname -r)"; }
