@@ -187,7 +187,7 @@ for kind in xfs ext4; do
   # In pieces, so that there is something to put together: another file takes what would come next.
   rm $file
   truncate -s 1M $file /mnt/hf/between
-  for i in {0..15}; do
+  for i in {15..0}; do
     for each in $file /mnt/hf/between; do dd if=/dev/urandom of="$each" bs=64K count=1 seek="$i" conv=notrunc,fsync status=none; done
   done
   before=$(sha256sum <$file) pieces=$(filefrag $file)
@@ -199,7 +199,10 @@ for kind in xfs ext4; do
   check "in the window it runs" bash -c "holdfast recall $file --wait 20s -- ${tool[*]} >/tmp/fsr 2>&1"
   sed 's/^/    /' /tmp/fsr | tail -n 6
   check "the content is the same" same "$before" "$(sha256sum <$file)"
-  check "in fewer pieces" test "$(filefrag $file | grep -oE '[0-9]+ extent')" != "$(grep -oE '[0-9]+ extent' <<<"$pieces")"
+  case $pieces in
+    *': 1 extent found') echo "  (the filesystem had put it in one piece, so there was nothing to put together)" ;;
+    *) check "in fewer pieces" test "$(filefrag $file | grep -oE '[0-9]+ extent')" != "$(grep -oE '[0-9]+ extent' <<<"$pieces")" ;;
+  esac
   check "the other file's lease stood" refused truncate -s 0 /mnt/hf/other
   check "the file is free afterwards" truncate -s 4M $file
   stop keeps
