@@ -45,7 +45,7 @@ std::vector<Plan> plan(const ProbeOptions& options, const Place& place) {
     for (const Action& action : actions::actions()) {
       if (!((action.runs | action.may_run) & place.where) || !chosen(options.sources, action.source)) continue;
       // Where that is another source's route (the lower file's hooks see it), it would be taken for its own.
-      if (action.needs == Needs::backing_files && !has(action.needs, place)) continue;
+      if (action.needs == actions::Needs::backing_files && !actions::has(action.needs, place)) continue;
       for (const Route route : actions::routes()) {
         if (!applies(route, action) || !chosen(options.routes, name(route))) continue;
         if (!leased && route == Route::holder) continue;
