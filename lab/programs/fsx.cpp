@@ -80,8 +80,8 @@ class Exercise {
 
   bool finish() {
     verify_all();
-    fmt::print("{{\"seed\": {}, \"operations\": {}, \"refused\": {}, \"allowed\": {}, \"not_supported\": {}, \"wrong\": {}}}\n", options_.seed, operations_,
-               refused_, allowed_, not_supported_, wrong_);
+    fmt::print("{{\"seed\": {}, \"operations\": {}, \"refused\": {}, \"allowed\": {}, \"not_supported\": {}, \"needless\": {}, \"wrong\": {}}}\n",
+               options_.seed, operations_, refused_, allowed_, not_supported_, needless_, wrong_);
     return wrong_ == 0 && operations_ > 0;
   }
 
@@ -107,7 +107,12 @@ class Exercise {
     const bool unable = error == EOPNOTSUPP || error == EINVAL || error == ENOSPC || error == ENOTTY || error == EFBIG;
     // What the filesystem can't do at all is said before the gate is asked.
     const bool due = touches ? denied || error == EOPNOTSUPP : !denied && (error == 0 || unable);
-    if (!due) {
+    if (denied && !touches) {
+      // What the gate does where a hint of its own was skipped (docs/decisions/0001). Counted by it, too: the two must agree.
+      needless_++;
+      fmt::print("NEEDLESS: operation {}: {} of [{}, {}) was refused, leased [{}, {}), size {}\n", operations_, name, range.first, range.end, leased_.first,
+                 leased_.end, size_);
+    } else if (!due) {
       wrong_++;
       fmt::print("WRONG: operation {}: {} of [{}, {}), leased [{}, {}), size {}: {} where {} was due\n", operations_, name, range.first, range.end,
                  leased_.first, leased_.end, size_, error ? std::strerror(error) : "success", touches ? "a refusal" : "success");
@@ -284,7 +289,7 @@ class Exercise {
   std::uint64_t unit_ = 4096, size_ = 0, most_ = 0;
   Range leased_{};
   std::vector<char> model_;
-  std::uint64_t operations_ = 0, refused_ = 0, allowed_ = 0, not_supported_ = 0, wrong_ = 0;
+  std::uint64_t operations_ = 0, refused_ = 0, allowed_ = 0, not_supported_ = 0, needless_ = 0, wrong_ = 0;
 };
 
 }  // namespace

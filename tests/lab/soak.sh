@@ -52,6 +52,8 @@ one() { # FILESYSTEM
   check "random operations are refused on the lease and nowhere else" \
     bash -c "hf-lab-fsx $file --offset 2097152 --length 4194304 --seed $seed --seconds $seconds >$program_dir/fsx || { tail -n 20 $program_dir/fsx; exit 1; }"
   tail -n 1 "$program_dir/fsx" | sed 's/^/        /'
+  check "what was refused beside the lease, the gate owns to" \
+    test "$(tail -n 1 "$program_dir/fsx" | jq .needless)" -le "$(holdfast status --json | jq .gate.hints_missed)"
   wait $stressing || stressed=$?
   check "stress-ng found nothing wrong" test $stressed = 0
   [ $stressed = 0 ] || sed 's/^/      | /' "$program_dir/stress"
