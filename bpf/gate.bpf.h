@@ -15,7 +15,8 @@
  * A BPF LSM program runs only where those before it have allowed the operation (the trampoline ends at the first refusal), so none looks at their answer.
  *
  * Which way it fails: closed. LSM programs always run; a tracing program is skipped when the same one was interrupted on this processor
- * (__bpf_prog_enter_recur), so a hint can be missing. file_permission then looks at its own call stack and refuses the operation on the whole file.
+ * (__bpf_prog_enter_recur), so a hint can be missing. file_permission then looks at its own call stack, and refuses the operation on the whole file, or for
+ * fallocate(2) on the range that the caller's registers have.
  */
 #ifndef HF_GATE_BPF_H
 #define HF_GATE_BPF_H
@@ -66,10 +67,37 @@ static __always_inline int refusal(const struct ask *ask)
 	return ask->answer.error == HF_EDEADLK ? -HF_EDEADLK : -HF_ETXTBSY;
 }
 
-/* @return 0 or the negative errno for the breaker */
-static __always_inline int judge(void *ctx, struct ask *ask, struct dentry *dentry, __u64 detail, __u32 magic)
+/*
+ * Beside the lease, but in one folio with pages of it, which would go together. An empty range is a truncate that does not shrink: it cuts the folio at the
+ * new size all the same (truncate_setsize()). @return the errno for the breaker, 0 = allowed
+ */
+static __noinline int decide_folios(struct address_space *mapping, struct ask *ask)
 {
-	if (!decide_all(ask))
+	struct hf_question asked = ask->question;
+	struct span span = {asked.first, asked.end > asked.first ? asked.end : HF_RANGE_END};
+	struct hf_file_key key = ask->key;
+
+	switch (asked.op) {
+	case HF_OP_REFLINK_FROM:
+	case HF_OP_DEDUPE_FROM:
+	case HF_OP_COPY_FROM:
+	case HF_OP_UNSHARE:
+		return 0;
+	}
+	if (!bpf_map_lookup_elem(&hf_files, &key) || !widen_to_folios(mapping, &span))
+		return 0;
+	ask->question.first = span.first;
+	ask->question.end = asked.end > asked.first ? span.end : asked.first;
+	decide(ask);
+	ask->question.first = asked.first;
+	ask->question.end = asked.end;
+	return ask->answer.error;
+}
+
+/* @return 0 or the negative errno for the breaker */
+static __always_inline int judge(void *ctx, struct ask *ask, struct inode *inode, struct dentry *dentry, __u64 detail, __u32 magic)
+{
+	if (!decide_all(ask) && !decide_folios(BPF_CORE_READ(inode, i_mapping), ask))
 		return 0;
 	report_denial(ctx, ask, dentry, detail, magic);
 	return refusal(ask);
@@ -92,14 +120,14 @@ static __always_inline int on_setattr(void *ctx, struct dentry *dentry, struct i
 		return 0;
 	ask.question.op = HF_OP_TRUNCATE;
 	hf_range_truncate(attr->ia_size, inode->i_size, &ask.question);
-	if (ask.question.end == ask.question.first)
-		return 0;
 	key_of(inode, &ask.key);
+	if (ask.question.end == ask.question.first)
+		return may_be_leased(ask.key.inode, ask.key.device) ? judge(ctx, &ask, inode, dentry, attr->ia_size, inode->i_sb->s_magic) : 0;
 	/* Under way before the slots are read: a registration that takes a slot meanwhile sees it, or we see the slot. */
 	flight_begin(HF_SIDE_SIZE, &ask.key, ask.question.first, ask.question.end);
 	if (!may_be_held(ask.key.inode, ask.key.device))
 		return 0;
-	error = judge(ctx, &ask, dentry, attr->ia_size, inode->i_sb->s_magic);
+	error = judge(ctx, &ask, inode, dentry, attr->ia_size, inode->i_sb->s_magic);
 	if (error)
 		flight_end(HF_SIDE_SIZE, false);
 	return error;
@@ -357,6 +385,25 @@ static __always_inline bool plain_io_syscall(void)
 	return false;
 }
 
+/* @return true: this thread is in a native fallocate(2), whose arguments are the question (HF_OP_NONE where it moves nothing) */
+static __always_inline bool fallocate_of_registers(struct hf_question *question)
+{
+#if defined(__TARGET_ARCH_x86)
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs;
+
+	if ((task->flags & (PF_KTHREAD | PF_IO_WORKER)) || (task->thread_info.status & TS_COMPAT))
+		return false;
+	regs = (void *)bpf_task_pt_regs(task);
+	if (regs->orig_ax != 285)
+		return false;
+	hf_question_fallocate(regs->si, regs->dx, regs->r10, question);
+	return true;
+#else
+	return false;
+#endif
+}
+
 struct stack_look {
 	__u64 stack[STACK_LOOK];
 	__u32 op;
@@ -438,7 +485,7 @@ static __always_inline bool drops_pages(struct file *file, __u32 side)
 
 static __always_inline int judge_file(void *ctx, struct file *file, struct ask *ask, __u64 detail)
 {
-	return judge(ctx, ask, file->f_path.dentry, detail, file->f_inode->i_sb->s_magic);
+	return judge(ctx, ask, file->f_inode, file->f_path.dentry, detail, file->f_inode->i_sb->s_magic);
 }
 
 SEC("lsm/file_permission")
@@ -486,11 +533,14 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 		return 0;
 	if (ask.question.op == HF_OP_COPY && !file->f_op->remap_file_range && !file->f_op->copy_file_range)
 		return 0;
-	/* The stack does not tell an allocation from a punch: refused as well, then. */
 	COUNT(hints_missed, 1);
-	ask.question.op = HF_OP_LAYOUT_CALL;
-	ask.question.end = HF_RANGE_END;
-	return judge_file(ctx, file, &ask, 0);
+	/* The stack does not tell an allocation from a punch: where the registers don't either, it is refused as well. */
+	if (!fallocate_of_registers(&ask.question)) {
+		ask.question.op = HF_OP_LAYOUT_CALL;
+		ask.question.first = 0;
+		ask.question.end = HF_RANGE_END;
+	}
+	return ask.question.op ? judge_file(ctx, file, &ask, 0) : 0;
 }
 
 /* ---- layout calls of the filesystems ---- */
@@ -625,7 +675,7 @@ static __noinline int on_loop_attach(void *ctx, __u32 fd, __u32 command)
 		return 0;
 	ask.question.op = HF_OP_LOOP_ATTACH;
 	ask.question.end = HF_RANGE_END;
-	return judge(ctx, &ask, BPF_CORE_READ(file, f_path.dentry), command, magic);
+	return judge(ctx, &ask, inode, BPF_CORE_READ(file, f_path.dentry), command, magic);
 }
 
 static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command, unsigned long argument)
@@ -716,7 +766,7 @@ int BPF_PROG(hf_inode_file_setattr, struct dentry *dentry, void *attributes)
 	ask.question.op = HF_OP_ATTRIBUTES;
 	ask.question.end = HF_RANGE_END;
 	key_of(inode, &ask.key);
-	return judge(ctx, &ask, dentry, 0, inode->i_sb->s_magic);
+	return judge(ctx, &ask, inode, dentry, 0, inode->i_sb->s_magic);
 }
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * Holdfast's kernel side: one object for every supported kernel. The parts, in the order in which they build on each other:
  *   maps      what is pinned and shared          slots     leased extents: take, give back, ask
+ *   folio     how the page cache is cut
  *   policy    seals, windows, who may hold       breaker   who it was
  *   gate      refuses                            observer  sees RDMA registrations
  *   calls     what the daemon asks for
@@ -18,6 +19,7 @@
 
 #include "maps.bpf.h"
 #include "slots.bpf.h"
+#include "folio.bpf.h"
 #include "policy.bpf.h"
 #include "breaker.bpf.h"
 #include "gate.bpf.h"

@@ -65,8 +65,11 @@ typedef struct {
 	int counter;
 } atomic_t;
 
+struct address_space;
+
 struct inode {
 	atomic_t i_count;
+	struct address_space *i_mapping;
 	kuid_t i_uid;
 	unsigned long i_ino;
 	struct super_block *i_sb;
@@ -95,8 +98,18 @@ struct file_operations {
 	void *remap_file_range;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
 struct address_space {
 	struct inode *host;
+	struct xarray i_pages;
 };
 
 struct page {

@@ -17,9 +17,6 @@
 
 #define TELL_AGAIN_NS 100000000ull
 
-#define PAGE_SHIFT 12
-#define HUGE_PAGE_SHIFT 21 /* of x86-64 and of arm64 with 4 KiB pages */
-
 /* A last byte or page index, inclusive, as the kernel's functions have it, to an end; both -1 and LLONG_MAX mean the end of the file. */
 static __always_inline __u64 end_of(__u64 last, __u32 shift)
 {
@@ -156,11 +153,22 @@ static __always_inline int trip_mapping(void *ctx, struct address_space *mapping
 
 /* ---- page cache and FS-DAX ---- */
 
+/* Folios that the range cuts go with it where they can't be split. */
+static __always_inline int trip_folios(void *ctx, struct address_space *mapping, __u64 first, __u64 end, __u32 choke)
+{
+	struct inode *inode = BPF_CORE_READ(mapping, host);
+	struct span span = {first, end};
+
+	if (may_be_leased(BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev)))
+		widen_to_folios(mapping, &span);
+	return trip(ctx, inode, span.first, span.end, choke);
+}
+
 /* truncate_inode_pages_range(mapping, first, last) */
 SEC("kprobe")
 int hf_trip_truncate_pages(struct pt_regs *ctx)
 {
-	return trip_mapping(ctx, (void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx), 0), HF_CHOKE_TRUNCATE_PAGES);
+	return trip_folios(ctx, (void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx), 0), HF_CHOKE_TRUNCATE_PAGES);
 }
 
 /* invalidate_inode_pages2_range(mapping, first, last) */
@@ -169,22 +177,7 @@ int hf_trip_invalidate_pages(struct pt_regs *ctx)
 {
 	__u64 first = PT_REGS_PARM2(ctx);
 
-	return trip_mapping(ctx, (void *)PT_REGS_PARM1(ctx), first << PAGE_SHIFT, end_of(PT_REGS_PARM3(ctx), PAGE_SHIFT), HF_CHOKE_INVALIDATE_PAGES);
-}
-
-/* @param folio a struct folio *, or its first struct page * */
-static __always_inline __u64 folio_pages(const void *folio)
-{
-	const struct folio *newer = folio;
-	const struct folio___older *older = folio;
-	unsigned long flags = 0; /* the first word of both, in every kernel */
-
-	bpf_probe_read_kernel(&flags, sizeof(flags), folio);
-	if (!(flags >> bpf_core_enum_value(enum pageflags, PG_head) & 1))
-		return 1;
-	if (bpf_core_field_exists(older->_folio_nr_pages))
-		return BPF_CORE_READ(older, _folio_nr_pages);
-	return BPF_CORE_READ(newer, _nr_pages);
+	return trip_folios(ctx, (void *)PT_REGS_PARM1(ctx), first << PAGE_SHIFT, end_of(PT_REGS_PARM3(ctx), PAGE_SHIFT), HF_CHOKE_INVALIDATE_PAGES);
 }
 
 static __always_inline int trip_folio(void *ctx, struct address_space *mapping, struct folio *folio, __u32 choke)
@@ -210,7 +203,7 @@ int hf_trip_shmem(struct pt_regs *ctx)
 	/* A failed allocation gives back what it had allocated itself, which was never written. */
 	if (PT_REGS_PARM4(ctx) & 0xff)
 		return 0;
-	return trip(ctx, (void *)PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx), 0), HF_CHOKE_SHMEM);
+	return trip_folios(ctx, BPF_CORE_READ((struct inode *)PT_REGS_PARM1(ctx), i_mapping), PT_REGS_PARM2(ctx), end_of(PT_REGS_PARM3(ctx), 0), HF_CHOKE_SHMEM);
 }
 
 /* remove_inode_hugepages(inode, first, end) */
@@ -281,14 +274,23 @@ static __always_inline int trip_blocks(void *ctx, struct inode *inode, __u64 fir
 	return trip(ctx, inode, first, end > HF_RANGE_END >> (shift & 63) ? HF_RANGE_END : end << (shift & 63), choke);
 }
 
-/* @return the kernel's inode of a struct xfs_inode *; NULL where that can't be told yet, which is counted */
+static long look_for_leases(void *map, const __u32 *device, struct hf_mount *mount, __u32 *found)
+{
+	*found = mount->leases != 0;
+	return *found;
+}
+
+/* @return the kernel's inode of a struct xfs_inode *; NULL where that can't be told yet, which is counted where a lease could be concerned */
 static __always_inline struct inode *xfs_vfs_inode(unsigned long ip)
 {
 	struct hf_control *c = control();
+	__u32 leased = 0;
 
 	if (c && c->xfs_inode_offset)
 		return (void *)(ip + c->xfs_inode_offset);
-	COUNT(tripwire_blind, 1);
+	bpf_for_each_map_elem(&hf_mounts, look_for_leases, &leased, 0);
+	if (leased)
+		COUNT(tripwire_blind, 1);
 	return NULL;
 }
 

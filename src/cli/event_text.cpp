@@ -131,6 +131,12 @@ std::string break_text(const Json& event, const Terminal& terminal) {
   return out;
 }
 
+std::string why_text(const Json& denial) {
+  if (flag_at(denial, "folio")) return "  (beside the lease, in one folio with pages of it)";
+  const std::string seal = text_at(denial, "seal");
+  return seal.empty() ? "" : "  (sealed against " + seal + ")";
+}
+
 std::string watch_text(const Json& event, const Terminal& terminal) {
   const std::string kind = text_at(event, "event");
   const std::string time = local_time(text_at(event, "time"));
@@ -141,7 +147,7 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
     return stamp +
            fmt::format("{} {}  {}  {}  {}", terminal.paint(Colour::kRed, printable(text_at(event, "operation"))), extent_text(member(event, "range")),
                        printable(file_text(event)), text_at(event, "error"), breaker_text(member(event, "breaker"))) +
-           (text_at(event, "seal").empty() ? "" : "  (sealed against " + text_at(event, "seal") + ")");
+           why_text(event);
   if (kind == "escape" || kind == "traced") return stamp + break_text(event, terminal);
   if (kind == "registration") {
     const std::string reasons = reasons_text(member(event, "reasons"));

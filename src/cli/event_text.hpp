@@ -20,6 +20,8 @@ std::string watch_text(const Json& event, const Terminal& terminal);
 
 /// The breaker of a denial: "name (/path/of/executable), process 12 of user, in unit: command line".
 std::string breaker_text(const Json& breaker);
+/// Why a denial that is not on the leased bytes themselves: "  (...)"; empty where it is.
+std::string why_text(const Json& denial);
 
 std::string errno_name(int code);
 

@@ -46,15 +46,16 @@ void print(const Json& answer, const TargetFile& file) {
                                (number_at(answer, "merged") ? " (wider than asked for: the gate's slots for this file are full)" : ""));
     facts.add("refused there", refused);
     const Json& smallest = member(answer, "smallest_size_bytes");
-    facts.add("still legal", "writing, growing, renaming, unlinking, and anything beside the protected bytes" +
+    facts.add("still legal", "writing, growing, renaming, unlinking, and anything beside the protected bytes and the folios that they are in" +
                                  (smallest.is_number() && smallest.get<std::uint64_t>() < file.size_bytes
                                       ? "; truncating down to " + format_size(smallest.get<std::uint64_t>())
                                       : std::string()));
     std::printf("%s", facts.text(terminal).c_str());
   }
   if (last.is_object()) {
-    std::printf("\nlast refused: %s %s at %s, %s\n  %s\n", printable(text_at(last, "operation")).c_str(), extent_text(member(last, "range")).c_str(),
-                local_time(text_at(last, "time")).c_str(), text_at(last, "error").c_str(), breaker_text(member(last, "breaker")).c_str());
+    std::printf("\nlast refused: %s %s at %s, %s%s\n  %s\n", printable(text_at(last, "operation")).c_str(), extent_text(member(last, "range")).c_str(),
+                local_time(text_at(last, "time")).c_str(), text_at(last, "error").c_str(), why_text(last).c_str(),
+                breaker_text(member(last, "breaker")).c_str());
   } else {
     std::printf("%sNobody was refused on it since holdfastd started.\n", flag_at(answer, "leased") ? "\n" : "");
   }

@@ -5,6 +5,7 @@
 #include "catalog/choke_points.hpp"
 #include "daemon/words.hpp"
 #include "lease/admission.hpp"
+#include "decide.h"
 #include "lease/seals.hpp"
 
 namespace hf {
@@ -110,6 +111,8 @@ Json denial_json(const Denial& denial) {
   // A seal refuses without an extent.
   object["leased"] = denial.leased.empty() ? Json() : extent_json(denial.leased);
   if (denial.leased.empty()) object["seal"] = seal_of(denial.op);
+  // Beside the lease: the page cache has bytes of both in one folio, which can't be taken apart.
+  object["folio"] = !denial.leased.empty() && !hf_overlap(denial.touched.first, denial.touched.end, denial.leased.first, denial.leased.end);
   object["detail"] = denial.detail;
   object["breaker"] = breaker_json(denial.breaker);
   object["leases"] = Json::array();

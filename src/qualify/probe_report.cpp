@@ -44,7 +44,10 @@ void check_refused(const Trial& trial, std::vector<std::string>& wrong) {
     return;
   }
   if (!trial.named) wrong.emplace_back("the breaker is not wholly named");
-  if (trial.denials.front() != trial.action->source) wrong.push_back(fmt::format("was reported as {}, not as {}", trial.denials.front(), trial.action->source));
+  // A source without an operation of the gate's own is refused as the one by which it came.
+  const BreakSource* source = find_break_source(trial.action->source);
+  if (source && source->op != HF_OP_NONE && trial.denials.front() != trial.action->source)
+    wrong.push_back(fmt::format("was reported as {}, not as {}", trial.denials.front(), trial.action->source));
 }
 
 }  // namespace

@@ -74,6 +74,19 @@ check "every function that the catalogue names is there" holdfast sources --kern
 
 for kind in "$@"; do probe_kind "$kind"; done
 
+section "large folios"
+mount_probe xfs
+folios=$program_dir/folios.json
+check "the probe finds nothing wrong beside a lease in one folio" bash -c "holdfast probe /mnt/hf --source large-folio --route root --json >$folios"
+case $kernel in
+  # One write makes no large folio there.
+  6.1) ;;
+  *)
+    check "it is refused" test "$(jq '[.trials[] | select(.leased and .result == "refused")] | length' "$folios")" = 2
+    check "without a lease it takes leased pages away" jq -e 'any(.trials[]; .changed == "other pages")' "$folios" ;;
+esac
+umount /mnt/hf
+
 section "killed"
 mount_probe tmpfs
 watch_events

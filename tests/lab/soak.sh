@@ -30,7 +30,8 @@ plan() { # FILESYSTEM: how rxe of this kernel can register the file, or "hold"
 }
 
 one() { # FILESYSTEM
-  local plan word lost options=()
+  local plan word lost counts before options=()
+  before=$(holdfast status --json | jq '.gate | .escapes + .escapes_lost + .tripwire_missed + .tripwire_blind')
   plan=$(plan "$1")
   section "$1, $plan, $seconds s, seed $seed"
   mount_kind "$1"
@@ -66,7 +67,9 @@ one() { # FILESYSTEM
     check "no byte is lost of $(number bytes "$word") that were written remotely" test "$(number bytes_lost "$lost")" = 0
   fi
   stop target
-  check "no escape" test "$(holdfast status --json | jq '.gate.escapes + .gate.escapes_lost + .gate.tripwire_missed + .gate.tripwire_blind')" = 0
+  counts=$(holdfast status --json | jq -c '.gate | {escapes, escapes_lost, tripwire_missed, tripwire_blind}')
+  check "no escape, and none that the tripwire could not see" test "$(jq add <<<"$counts")" = "$before"
+  [ "$(jq add <<<"$counts")" = "$before" ] || { echo "      | $counts"; holdfast escapes --trace | sed 's/^/      | /'; }
   check "no refusal without a name" test "$(holdfast status --json | jq '.gate.denials_lost')" = 0
   rm -rf /mnt/hf/stress
   umount /mnt/hf

@@ -6,6 +6,7 @@
 #include <linux/mempolicy.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -175,6 +176,66 @@ Outcome swap_on(const Subject& s) {
   return from_libc(::swapoff(s.file.c_str()), "swapoff");
 }
 
+/// What the kernel says of the page of a file that is mapped here: its frame, and the bits of /proc/kpageflags.
+struct Frame {
+  std::uint64_t number = 0;
+  std::uint64_t flags = 0;
+};
+
+Frame frame_of(const char* memory) {
+  constexpr std::uint64_t kPresent = 1ull << 63, kNumber = (1ull << 55) - 1;
+  const hf::Fd map(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)), flags(open("/proc/kpageflags", O_RDONLY | O_CLOEXEC));
+  std::uint64_t entry = 0;
+  Frame frame;
+  const auto at = static_cast<off_t>(reinterpret_cast<std::uintptr_t>(memory) / 4096 * sizeof entry);
+  if (pread(map.get(), &entry, sizeof entry, at) != sizeof entry || !(entry & kPresent)) return {};
+  frame.number = entry & kNumber;
+  if (pread(flags.get(), &frame.flags, sizeof frame.flags, static_cast<off_t>(frame.number * sizeof frame.flags)) != sizeof frame.flags) return {};
+  return frame;
+}
+
+/// Are the last page of the range and the next one of the file in one folio?
+bool one_folio(int fd, std::uint64_t end) {
+  constexpr std::uint64_t kPage = 4096, kTail = 1ull << 16;  // KPF_COMPOUND_TAIL
+  void* memory = mmap(nullptr, 2 * kPage, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(end - kPage));
+  if (memory == MAP_FAILED) return false;
+  const char* page = static_cast<const char*>(memory);
+  const volatile char touched[] = {page[0], page[kPage]};
+  static_cast<void>(touched);
+  const Frame last = frame_of(page), next = frame_of(page + kPage);
+  munmap(memory, 2 * kPage);
+  return last.number && next.number == last.number + 1 && (next.flags & kTail);
+}
+
+/// One write of the whole file: the filesystem makes its folios as large as it can. They are clean then.
+Outcome large_folio(Subject& s) {
+  const Open file(s, s.file, O_RDWR);
+  if (!file.fd) return file.outcome();
+  struct stat status {};
+  if (fstat(file.get(), &status) != 0) return {errno, "fstat"};
+  std::vector<char> content(static_cast<std::size_t>(status.st_size));
+  const auto size = static_cast<ssize_t>(content.size());
+  if (pread(file.get(), content.data(), content.size(), 0) != size) return {EIO, "pread"};
+  if (fsync(file.get()) != 0 || posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED) != 0) return {errno, "fsync"};
+  if (pwrite(file.get(), content.data(), content.size(), 0) != size) return {EIO, "pwrite"};
+  if (fsync(file.get()) != 0) return {errno, "fsync"};
+  return one_folio(file.get(), s.end()) ? Outcome{} : Outcome{EOPNOTSUPP, "no folio with pages of the range and of what follows"};
+}
+
+/// The next block after the range, which is in a folio with blocks of it.
+Outcome punch_next(const Subject& s) {
+  const Open file(s, s.file, O_RDWR);
+  if (!file.fd) return file.outcome();
+  return from_call(s.calls->fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(s.end()), static_cast<off_t>(s.unit)),
+                   "fallocate");
+}
+
+Outcome truncate_next(const Subject& s) {
+  const Open file(s, s.file, O_RDWR);
+  if (!file.fd) return file.outcome();
+  return from_call(s.calls->ftruncate(file.get(), static_cast<off_t>(s.end())), "ftruncate");
+}
+
 }  // namespace
 
 std::vector<Action> cache_actions() {
@@ -186,6 +247,10 @@ std::vector<Action> cache_actions() {
   const auto control = [](std::string_view name, std::string_view source, std::string_view call, unsigned runs, unsigned flags, Needs needs,
                           Outcome (*perform)(const Subject&)) {
     return Action{name, source, call, Kind::control, runs, 0, kNowhere, kNowhere, flags, needs, perform, nullptr};
+  };
+  const auto folio = [](std::string_view name, std::string_view call, Outcome (*perform)(const Subject&)) {
+    return Action{name,           "large-folio", call,       Kind::breaks, cached, 0, cached, cached, kNeedsRoot | kBefore | kNoOverlay | kPerhaps,
+                  Needs::nothing, perform,       large_folio};
   };
   return {
       direct("direct-write", "pwrite(2), O_DIRECT", kByRing, direct_write),
@@ -201,6 +266,8 @@ std::vector<Action> cache_actions() {
       control("move-pages", "migration", "move_pages(2)", kWritable, own, Needs::nothing, move_pages),
       control("compaction", "migration", "/proc/sys/vm/compact_memory", kEverywhere, own | kNeedsRoot | kInPlace, Needs::nothing, compact),
       {"uncached-write", "reclaim", "pwritev2(2), RWF_DONTCACHE", Kind::control, 0, cached, kNowhere, kNowhere, own, Needs::nothing, uncached_write, nullptr},
+      folio("punch-next", "fallocate(2), the next block", punch_next),
+      folio("truncate-next", "ftruncate(2) to the range's end", truncate_next),
       {"swapon", "swap", "swapon(2)", Kind::breaks, cached, 0, kNowhere, kNowhere, own | kNeedsRoot | kNoOverlay, Needs::nothing, swap_on, nullptr},
   };
 }

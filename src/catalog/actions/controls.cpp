@@ -74,28 +74,27 @@ Outcome same_size(const Subject& s) {
   return from_libc(ftruncate(file.get(), static_cast<off_t>(size_of(file.get()))), "ftruncate");
 }
 
-Outcome punch_at(const Subject& s, std::uint64_t offset) {
+/// In the page cache beside means in no folio that has a page of the range; the largest are of 2 MiB.
+std::uint64_t beside(const Subject& s) {
+  constexpr std::uint64_t kFolio = 2 << 20;
+  return place_of(s.file).where & kPageCached ? (s.end() + kFolio - 1) / kFolio * kFolio : s.end();
+}
+
+Outcome punch_beside(const Subject& s) {
   const Open file(s, s.file, O_RDWR);
   if (!file.fd) return file.outcome();
+  const auto at = static_cast<off_t>(beside(s)), length = static_cast<off_t>(s.unit);
   if (const Outcome grown = grow_past(s, file.get()); grown.error) return grown;
-  const auto at = static_cast<off_t>(offset), length = static_cast<off_t>(s.unit);
   if (fallocate(file.get(), 0, at, length) != 0) return {errno, "fallocate"};
   return from_libc(fallocate(file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length), "fallocate");
 }
 
-/// In the page cache beside means in no folio that has a page of the range; the largest are of 2 MiB.
-Outcome punch_beside(const Subject& s) {
-  constexpr std::uint64_t kFolio = 2 << 20;
-  const bool cached = place_of(s.file).where & kPageCached;
-  return punch_at(s, cached ? (s.end() + kFolio - 1) / kFolio * kFolio : s.end());
-}
-Outcome punch_next(const Subject& s) { return punch_at(s, s.end()); }
-
 Outcome truncate_beside(const Subject& s) {
   const Open file(s, s.file, O_RDWR);
   if (!file.fd) return file.outcome();
-  if (const Outcome grown = grow_past(s, file.get()); grown.error) return grown;
-  return from_libc(ftruncate(file.get(), static_cast<off_t>(s.end())), "ftruncate");
+  const auto at = static_cast<off_t>(beside(s));
+  if (ftruncate(file.get(), at + static_cast<off_t>(s.unit)) != 0) return {errno, "ftruncate to more"};
+  return from_libc(ftruncate(file.get(), at), "ftruncate");
 }
 
 Outcome allocate(const Subject& s) {
@@ -177,8 +176,6 @@ std::vector<Action> control_actions() {
       control("utimes", "utimensat(2)", all, 0, 0, times),
       control("setxattr", "setxattr(2)", kDisk, kTmpfs, 0, extended_attribute),
       control("fiemap", "FS_IOC_FIEMAP", kDisk, 0, 0, extent_map),
-      {"punch-next", "large-folio", "fallocate(2), the next block", Kind::breaks, kPageCached, 0, kNowhere, kNowhere, kOwnCalls | kPerhaps, Needs::nothing,
-       punch_next, nullptr},
   };
 }
 
