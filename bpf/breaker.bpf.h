@@ -228,11 +228,29 @@ static __always_inline void breaker_who(struct hf_denial *event)
 	breaker_cgroup(event);
 }
 
+/* What a denial and an escape have in common: what was asked, what stands against it, who asks, and from where in the kernel. */
+static __always_inline void event_fill(void *ctx, struct hf_denial *event, const struct ask *ask, __u32 magic)
+{
+	long n;
+
+	event->op = ask->question.op;
+	event->time_ns = bpf_ktime_get_boot_ns();
+	event->file = ask->key;
+	event->first = ask->question.first;
+	event->end = ask->question.end;
+	event->lease_first = ask->answer.lease_first;
+	event->lease_end = ask->answer.lease_end;
+	event->lease_holder = ask->answer.holder;
+	event->magic = magic;
+	breaker_who(event);
+	n = bpf_get_stack(ctx, event->stack, sizeof(event->stack), 0);
+	event->stack_bytes = n > 0 ? n : 0;
+}
+
 /* Sends the refusal. Never decides anything: where the buffer is full the refusal stands and is counted. */
 static __noinline int report_denial(void *ctx, struct ask *ask, struct dentry *dentry, __u64 detail, __u32 magic)
 {
 	struct hf_denial *event;
-	long n;
 
 	COUNT(denials, 1);
 	if (!ask)
@@ -243,21 +261,10 @@ static __noinline int report_denial(void *ctx, struct ask *ask, struct dentry *d
 		return 0;
 	}
 	event->kind = HF_EVENT_DENIAL;
-	event->op = ask->question.op;
-	event->time_ns = bpf_ktime_get_boot_ns();
-	event->file = ask->key;
-	event->first = ask->question.first;
-	event->end = ask->question.end;
-	event->lease_first = ask->answer.lease_first;
-	event->lease_end = ask->answer.lease_end;
 	event->error = ask->answer.error;
-	event->lease_holder = ask->answer.holder;
-	event->magic = magic;
 	event->detail = detail;
-	breaker_who(event);
+	event_fill(ctx, event, ask, magic);
 	breaker_file(event, dentry);
-	n = bpf_get_stack(ctx, event->stack, sizeof(event->stack), 0);
-	event->stack_bytes = n > 0 ? n : 0;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

@@ -86,22 +86,11 @@ static __noinline int tell_trip(void *ctx, struct ask *ask, __u32 choke, __u32 k
 	}
 	event = &escape->breaker;
 	event->kind = kind;
-	event->op = ask->question.op;
-	event->time_ns = bpf_ktime_get_boot_ns();
-	event->file = ask->key;
-	event->first = ask->question.first;
-	event->end = ask->question.end;
-	event->lease_first = ask->answer.lease_first;
-	event->lease_end = ask->answer.lease_end;
 	event->error = 0;
-	event->lease_holder = ask->answer.holder;
-	event->magic = magic;
 	event->detail = 0;
-	breaker_who(event);
+	event_fill(ctx, event, ask, magic);
 	event->file_path[0] = 0;
 	event->cut |= HF_CUT_FILE;
-	n = bpf_get_stack(ctx, event->stack, sizeof(event->stack), 0);
-	event->stack_bytes = n > 0 ? n : 0;
 	escape->choke = choke;
 	escape->passed_ns = passed_at(&ask->key, ask->question.first, ask->question.end);
 	n = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The target: recall FILE ADDRESS. Lets a peer (stream) write into FILE, and gives the file back when it is asked to, without ending:
- *   "recall" on standard input	quiesce the peer, deregister, end the lease: now anyone may truncate, punch or reflink the file
- *   "resume"			register what the file is now, tell the peer the new key, go on
- *   "quit"
+ * The target: recall FILE ADDRESS. Lets a peer (stream) write into FILE, and gives the file back when it is asked to, without ending. Who may ask:
+ *   an administrator		by "holdfast recall FILE": quiesce the peer, deregister, end the lease; when the recall is over, register what the file
+ *				is then, tell the peer the new key, go on
+ *   whoever types here		"recall" for the first half, "resume" for the second, "quit"
  * It also tells who tried to change the file meanwhile, and stops using the memory when its lease is gone. A peer that does not answer is fenced.
  */
 #include <fcntl.h>
@@ -21,16 +21,17 @@ static struct ibv_mr *region, *messages_mr;
 static struct recall_message messages[2]; /* out, in */
 static char *memory;
 static size_t bytes;
+static int file, cut_off; /* the peer was fenced, and its connection is gone */
 
 /* Puts the pieces together: the file as it is now, mapped, leased and registered. */
-static struct memory_key hold(int fd)
+static struct memory_key hold(void)
 {
 	const struct hf_reg_options options = {.flags = HF_REG_SETTLE, .label = "recall example"};
-	struct stat file;
+	struct stat status;
 
-	endpoint_check(fstat(fd, &file), "fstat");
-	bytes = (size_t)file.st_size;
-	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	endpoint_check(fstat(file, &status), "fstat");
+	bytes = (size_t)status.st_size;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	if (memory == MAP_FAILED || hf_reg_mr(session, peer->pd, memory, bytes, IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE, &options, &region)) {
 		fprintf(stderr, "%s\n", memory == MAP_FAILED ? "mmap failed" : hf_verbs_error_text());
 		exit(1);
@@ -72,6 +73,7 @@ static void release(void)
 			exit(1); /* the kernel takes the region with the process */
 		}
 		printf("the peer did not answer: fenced by %s\n", hf_fence_name(report.fence));
+		cut_off = 1;
 		if (report.fence == HF_FENCE_DEREG)
 			region = NULL;
 	}
@@ -82,24 +84,40 @@ static void release(void)
 	printf("released\n");
 }
 
+static void resume(void)
+{
+	if (!region && !cut_off)
+		say(RECALL_RESUME, hold());
+}
+
 static void events(void)
 {
 	struct hf_lease_event event;
 
 	while (hf_next_event(session, &event, sizeof(event)) > 0) {
-		if (event.kind == HF_LEASE_EVENT_DENIED)
+		switch (event.kind) {
+		case HF_LEASE_EVENT_DENIED:
 			printf("refused: %s by %s (process %u)\n", hf_operation_name(event.operation), event.breaker_comm, event.breaker_pid);
-		if (event.kind == HF_LEASE_EVENT_ESCAPED || event.kind == HF_LEASE_EVENT_LOST)
-			release(); /* what is registered may no longer be the file */
+			break;
+		case HF_LEASE_EVENT_RECALL:
+		case HF_LEASE_EVENT_FENCE:
+		case HF_LEASE_EVENT_ESCAPED: /* what is registered may no longer be the file */
+		case HF_LEASE_EVENT_LOST:
+			release();
+			break;
+		case HF_LEASE_EVENT_RECALL_OVER:
+			resume();
+			break;
+		}
 	}
 }
 
 int main(int argc, char **argv)
 {
-	int fd = argc == 3 ? open(argv[1], O_RDWR) : -1;
 	char order[64];
 
-	if (fd < 0)
+	file = argc == 3 ? open(argv[1], O_RDWR) : -1;
+	if (file < 0)
 		return fprintf(stderr, "usage: recall FILE ADDRESS\n"), 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
@@ -108,7 +126,7 @@ int main(int argc, char **argv)
 	puts("listening");
 	peer = endpoint_request(listener);
 	messages_mr = rdma_reg_msgs(peer, messages, sizeof(messages));
-	struct memory_key key = hold(fd);
+	struct memory_key key = hold();
 	endpoint_accept(peer, &key);
 
 	struct pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {hf_event_fd(session), POLLIN, 0}};
@@ -121,8 +139,8 @@ int main(int argc, char **argv)
 			break;
 		if (!strcmp(order, "recall\n"))
 			release();
-		if (!strcmp(order, "resume\n") && !region)
-			say(RECALL_RESUME, hold(fd));
+		if (!strcmp(order, "resume\n"))
+			resume();
 	}
 	hf_dereg_mr(region);
 	hf_disconnect(session);

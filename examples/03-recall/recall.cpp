@@ -41,22 +41,33 @@ class Target {
     endpoint_check(rdma_post_recv(peer_, nullptr, &messages_[1], sizeof messages_[1], messages_mr_), "rdma_post_recv");
     say(RECALL_QUIESCE, {});
     // A fence that can't be proved throws, and the kernel takes the region with the process.
-    if (!heard(RECALL_QUIET)) std::printf("the peer did not answer: fenced by %s\n", hf_fence_name(region_.fence().fence));
+    cut_off_ = !heard(RECALL_QUIET);
+    if (cut_off_) std::printf("the peer did not answer: fenced by %s\n", hf_fence_name(region_.fence().fence));
     region_.dereg();
     munmap(memory_, bytes_);
     std::puts("released");
   }
 
   void resume() {
-    if (!region_) say(RECALL_RESUME, hold());
+    if (!region_ && !cut_off_) say(RECALL_RESUME, hold());
   }
 
   void events() {
     while (const auto event = session_.next_event()) {
-      if (event->kind == HF_LEASE_EVENT_DENIED)
-        std::printf("refused: %s by %s (process %u)\n", hf_operation_name(event->operation), event->breaker_comm, event->breaker_pid);
-      // What is registered may no longer be the file.
-      if (event->kind == HF_LEASE_EVENT_ESCAPED || event->kind == HF_LEASE_EVENT_LOST) release();
+      switch (event->kind) {
+        case HF_LEASE_EVENT_DENIED:
+          std::printf("refused: %s by %s (process %u)\n", hf_operation_name(event->operation), event->breaker_comm, event->breaker_pid);
+          break;
+        case HF_LEASE_EVENT_RECALL:
+        case HF_LEASE_EVENT_FENCE:
+        case HF_LEASE_EVENT_ESCAPED:  // what is registered may no longer be the file
+        case HF_LEASE_EVENT_LOST:
+          release();
+          break;
+        case HF_LEASE_EVENT_RECALL_OVER:
+          resume();
+          break;
+      }
     }
   }
 
@@ -79,6 +90,7 @@ class Target {
   ibv_mr* messages_mr_ = nullptr;
   void* memory_ = nullptr;
   std::size_t bytes_ = 0;
+  bool cut_off_ = false;  // the peer was fenced, and its connection is gone
   holdfast::Region region_;
 };
 

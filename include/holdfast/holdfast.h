@@ -96,7 +96,8 @@ enum hf_lease_event_kind {
 	HF_LEASE_EVENT_RECLAIMED = 4, /* holdfastd was away; the lease stood throughout, but denials in between were not told here */
 	HF_LEASE_EVENT_RECALL = 5,   /* an administrator wants the file: stop using the memory, deregister it, hf_release(); until deadline_ns */
 	HF_LEASE_EVENT_FENCE = 6,    /* the wait is over: make the memory unreachable now, then hf_release() or hf_recall_answer() */
-	HF_LEASE_EVENT_RECALL_OVER = 7 /* the recall has ended and the lease stands: go on */
+	HF_LEASE_EVENT_RECALL_OVER = 7 /* the recall has ended: go on where the lease stands, lease the file again where it was let go. Not told by a
+					  holdfastd that was restarted in the recall */
 };
 
 /** Something that happened to a lease. */

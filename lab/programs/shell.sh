@@ -2,7 +2,7 @@
 # Programs that run beside a script, heard and told line by line: every wait is for a line of theirs, with a bound. Sourced by the demo and the lab's tests.
 
 declare -A pid_of=() ear_of=() mouth_of=() log_of=()
-hear_bound_s=${hear_bound_s:-60}
+hear_bound_s=${hear_bound_s:-120}
 program_dir=$(mktemp -d /tmp/lab-programs-XXXXXX)
 
 # start NAME COMMAND...: its output (and error output) is for hear, its input for tell.

@@ -55,7 +55,7 @@ std::string event_text(const hf_lease_event& event, const std::string& path) {
     case HF_LEASE_EVENT_FENCE:
       return fmt::format("the recall of {} does not wait any longer: lease {} is to be released now", file, event.lease_id);
     case HF_LEASE_EVENT_RECALL_OVER:
-      return fmt::format("the recall of {} is over; lease {} stands", file, event.lease_id);
+      return fmt::format("the recall of {} is over (lease {})", file, event.lease_id);
     case HF_LEASE_EVENT_RECLAIMED:
       return fmt::format("holdfastd was restarted; lease {} on {} stood throughout", event.lease_id, file);
     default:

@@ -101,7 +101,8 @@ void print(const ProbeReport& report) {
   if (report.known_open())
     std::printf("%zu trials changed a leased layout, as the catalogue says that nothing can refuse; each is an escape: holdfast sources\n",
                 report.known_open());
-  if (!report.tripwire) std::printf("This holdfastd has no tripwire to ask, so the choke points are not known.\n");
+  if (!report.tripwire)
+    std::printf("%s, so the choke points are not known.\n", geteuid() ? "The tripwire answers root only" : "This holdfastd has no tripwire to ask");
   std::printf("%zu trials in %.0f s: %s open sources, %s unnamed refusals, %s differences from the catalogue%s\n", report.trials.size(), report.seconds,
               terminal.paint(report.open() ? Colour::kRed : Colour::kGreen, std::to_string(report.open())).c_str(),
               terminal.paint(report.unnamed() ? Colour::kRed : Colour::kGreen, std::to_string(report.unnamed())).c_str(),

@@ -3,6 +3,7 @@
 // client that never reads costs bounded memory, and those that find none are counted.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -16,13 +17,20 @@ namespace hf {
 class Outbox {
  public:
   static constexpr std::size_t kEventBytesMax = 1 << 20;
+  static constexpr std::size_t kEventBytesMin = 16 << 10;
+  static constexpr std::size_t kEventBytesOfAll = 64 << 20;
+  /// @return the bytes of events that may wait for each of so many connections, none of which might read
+  static constexpr std::size_t room(std::size_t connections) {
+    return std::clamp(kEventBytesOfAll / std::max<std::size_t>(connections, 1), kEventBytesMin, kEventBytesMax);
+  }
 
   void answer(std::string frame);
 
-  /// Queues an event, made by `make(lost)` with the number of events that this connection missed before it; or counts it as missed.
+  /// Queues an event, made by `make(lost)` with the number of events that this connection missed before it; or counts it as missed, where
+  /// `room_bytes` or more are waiting.
   template <class Make>
-  void event(Make&& make) {
-    if (bytes_ >= kEventBytesMax) {
+  void event(std::size_t room_bytes, Make&& make) {
+    if (bytes_ >= room_bytes) {
       lost_++;
       return;
     }

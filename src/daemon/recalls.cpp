@@ -222,6 +222,9 @@ void Recalls::closed(const ActivePtr& active) {
   // Only for one who may still ask.
   if (core_.processes().is(static_cast<pid_t>(active->requester.tgid), active->requester.start_ns)) last_[active->requester.tgid] = std::move(ending);
   active_.erase(active->requester.tgid);
+  // Who has let go may take it again from here on.
+  for (const auto& [id, holder] : active->machine.holders())
+    if (holder.gone) outside_.tell(holder.process, id, HF_EVENT_RECALL_OVER, 0);
   outside_.log(fmt::format("recall of {}: {}", active->path, name(active->machine.outcome())));
   announce(*active, "recall_ended");
 }

@@ -222,16 +222,18 @@ asio::awaitable<void> Session::query(Frame frame) {
     refuse(cookie, reply.error());
 }
 
+std::size_t Session::room() const { return Outbox::room(context_.server.connections); }
+
 void Session::lease_denied(LeaseId lease, const Denial& denial) {
   // A connection that watches gets JSON only, as announcements.
   if (!own_events_ || watches_ || closed_) return;
-  outbox_.event([&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(HF_EVENT_DENIAL, lease, denial, lost))); });
+  outbox_.event(room(), [&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(HF_EVENT_DENIAL, lease, denial, lost))); });
   flush();
 }
 
 void Session::lease_escaped(LeaseId lease, const Escape& escape) {
   if (!own_events_ || watches_ || closed_) return;
-  outbox_.event([&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(HF_EVENT_ESCAPE, lease, escape.what, lost))); });
+  outbox_.event(room(), [&](std::uint64_t lost) { return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(wire_event(HF_EVENT_ESCAPE, lease, escape.what, lost))); });
   flush();
 }
 
@@ -252,7 +254,7 @@ void Session::lease_recalled(LeaseId lease, hf_event_kind kind, std::uint64_t de
   event.time_ns = boot_time_ns();
   event.kind = kind;
   event.deadline_ns = deadline_ns;
-  outbox_.event([&](std::uint64_t lost) {
+  outbox_.event(room(), [&](std::uint64_t lost) {
     event.lost = lost;
     return frame_bytes(HF_WIRE_EVENT, 0, bytes_of(event));
   });
@@ -263,7 +265,7 @@ void Session::announce(const Announcement& announcement) {
   if (!watches_ || closed_) return;
   const auto concerned = [&] { return std::find(announcement.uids.begin(), announcement.uids.end(), peer_.uid) != announcement.uids.end(); };
   if (!peer_.root() && !concerned()) return;
-  outbox_.event([&](std::uint64_t lost) {
+  outbox_.event(room(), [&](std::uint64_t lost) {
     const auto json = lost ? fmt::format("{{\"lost\":{},{}", lost, announcement.json.substr(1)) : announcement.json;
     return frame_bytes(HF_WIRE_EVENT, 0, json);
   });

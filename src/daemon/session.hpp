@@ -63,6 +63,7 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   asio::awaitable<void> query(Frame frame);
 
   void answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {});
+  std::size_t room() const;  ///< for events, in bytes
   void answer(std::uint64_t cookie, const Status& status);
   void refuse(std::uint64_t cookie, const Error& error);
   void flush();

@@ -94,6 +94,12 @@ for language in c cpp; do
   check "the peer goes on" hear stream 'resumed'
   check "and writes" hear stream 'written:'
   check "truncate is refused again" refused truncate -s 0 $file
+  check "an administrator asks for the file, and changes it" holdfast recall $file --wait 60s -- truncate -s 4M $file
+  check "the peer was quiet" hear stream 'quiet after'
+  check "the holder had let go" hear recall 'released'
+  check "and holds it again when the recall is over" hear recall 'held: 4194304 bytes'
+  check "the peer goes on" hear stream 'resumed'
+  check "truncate is refused to all others again" refused truncate -s 0 $file
   tell recall quit
   ended recall || :
   stop stream
@@ -101,11 +107,14 @@ for language in c cpp; do
   target recall example_recall_$language $file
   start stream ip netns exec hfb example_stream 192.0.2.1 --deaf
   hear stream 'written: 64'
-  tell recall recall
+  start order holdfast recall $file --wait 60s -- truncate -s 0 $file
   check "a peer that does not listen is fenced" hear recall 'did not answer: fenced by (rereg-domain|dereg)'
   check "and the file is free" hear recall 'released'
   check "it is cut off" hear stream 'cut off'
-  check "truncate succeeds" truncate -s 0 $file
+  status=0
+  ended order || status=$?
+  check "the administrator has it" test $status = 0
+  check "changed" test "$(stat -c %s $file)" = 0
   stop recall
   stop stream
 done

@@ -44,6 +44,7 @@ section "three holders, --on-timeout deny"
 three_holders
 check "it gives up" fails 1 '2 holders has not|2 holders' holdfast recall $file --wait 1s
 hear kind '"released"'
+hear kind '"recall-over"'
 hear fences '"recall-over"'
 hear deaf '"recall-over"'
 check "two hold on" test "$(leases_now)" = 2
@@ -107,6 +108,32 @@ ended window
 hear watcher '"event":"recall_ended"'
 check "it ends with the command" test "$(recall_left)" = 0
 check "and the file is free" truncate -s 4M $file
+make_file $file 4
+
+section "the window of a whole filesystem"
+make_file /mnt/hf/free 1
+begin_holder kind
+start window holdfast recall /mnt/hf --wait 20s -- bash -c "echo open; while read -r line; do eval \"\$line\"; echo status \$?; done"
+hear kind '"released"'
+hear window '^open'
+check "nobody else may break a file that nobody held" refused truncate -s 0 /mnt/hf/free
+check "nor one that somebody did" refused truncate -s 0 $file
+check "nor a new one" refused bash -c 'echo content >/mnt/hf/new && truncate -s 0 /mnt/hf/new'
+check "nor hold one" fails 125 'recalled' holdfast hold /mnt/hf/free -- true
+tell window "truncate -s 512K /mnt/hf/free && truncate -s 512K $file"
+hear window '^status 0'
+check "the command may" test "$(stat -c %s /mnt/hf/free $file | uniq)" = 524288
+daemon_kill
+check "without the daemon nobody else may" refused truncate -s 0 /mnt/hf/free
+daemon_start
+check "the window goes on with the next daemon" test "$(recall_left)" = 1
+stop watcher
+watch_events
+tell window exit
+ended window
+hear watcher '"event":"recall_ended"'
+check "it ends with the command" truncate -s 1M /mnt/hf/free
+stop kind
 make_file $file 4
 
 section "the one who asked is killed"

@@ -155,6 +155,24 @@ check "beyond the leases" fails 125 'as many as' as_nobody holdfast hold $file -
 check "root is not bound" holdfast hold $file -- true
 stop one
 stop two
+printf '[[mount]]\npath = "/mnt/hf"\nquota = { time = "2s" }\n' >$etc/holdfast.toml
+holdfast reload
+start short setpriv --reuid nobody --regid nogroup --clear-groups holdfast hold $file
+hear short '^lease '
+check "a lease that stands longer than it may ends" hear daemon 'stood as long as a lease may'
+check "and its holder is told" hear short 'is lost'
+check "the file is free" truncate -s 2M $file
+stop short
+make_file $file 4
+
+section "a holder that breaks its own range"
+own() { holdfast probe /mnt/hf --source truncate --route holder --leased-only --json | jq -r '[.trials[] | .error // .result] | unique | join(" ")'; }
+chmod 777 /mnt/hf
+for answer in deadlock=EDEADLK busy=ETXTBSY allow=allowed; do
+  printf '[[mount]]\npath = "/mnt/hf"\nown_break = "%s"\n' "${answer%=*}" >$etc/holdfast.toml
+  holdfast reload
+  check "own_break ${answer%=*}: ${answer#*=}" same "${answer#*=}" "$(own)"
+done
 umount /mnt/hf
 rm $etc/holdfast.toml
 holdfast reload

@@ -118,7 +118,7 @@ TEST(Outbox, OfAClientThatNeverReadsIsBoundedAndCountsExactly) {
   std::uint64_t made = 0;
   constexpr std::uint64_t kEvents = 100'000;
   for (std::uint64_t i = 0; i < kEvents; i++) {
-    outbox.event([&](std::uint64_t lost) {
+    outbox.event(Outbox::room(1), [&](std::uint64_t lost) {
       EXPECT_EQ(lost, 0u);
       made++;
       return event;
@@ -135,8 +135,15 @@ TEST(Outbox, OfAClientThatNeverReadsIsBoundedAndCountsExactly) {
     ASSERT_TRUE(outbox.flush(pair.ours.get()));
   }
   std::vector<std::uint64_t> told;
-  for (int i = 0; i < 2; i++) outbox.event([&](std::uint64_t lost) { return told.push_back(lost), event; });
+  for (int i = 0; i < 2; i++) outbox.event(Outbox::room(1), [&](std::uint64_t lost) { return told.push_back(lost), event; });
   EXPECT_EQ(told, (std::vector<std::uint64_t>{missed, 0}));
+}
+
+TEST(Outbox, ThousandsThatNeverReadCostNoMoreThanAFew) {
+  EXPECT_EQ(Outbox::room(0), Outbox::kEventBytesMax);
+  EXPECT_EQ(Outbox::room(1), Outbox::kEventBytesMax);
+  for (const std::size_t connections : {100U, 1000U, 4096U}) EXPECT_LE(connections * Outbox::room(connections), Outbox::kEventBytesOfAll);
+  EXPECT_EQ(Outbox::room(1 << 20), Outbox::kEventBytesMin);
 }
 
 }  // namespace

@@ -184,8 +184,8 @@ TEST_F(Queries, DenialsNameTheBreakerAndSayWhatIsMissing) {
   const auto answer = ask(R"({"query": "denials"})");
   EXPECT_EQ(answer["schema"], "holdfast.denials/1");
   const auto& denial = answer["denials"][0];
-  EXPECT_EQ(keys(denial),
-            (Names{"number", "time", "time_ns", "operation", "error", "path", "file", "filesystem", "range", "leased", "detail", "breaker", "leases"}));
+  EXPECT_EQ(keys(denial), (Names{"number", "time", "time_ns", "operation", "error", "path", "file", "filesystem", "range", "leased", "folio", "detail",
+                                 "breaker", "leases"}));
   const auto& breaker = denial["breaker"];
   EXPECT_EQ(keys(breaker),
             (Names{"kind",      "pid",        "tid",          "comm",    "thread_comm", "uid",  "gid",       "euid",        "user",  "missing",
