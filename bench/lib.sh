@@ -6,8 +6,8 @@ here=${here:?the folder of the benchmarks}
 # shellcheck source=lab/programs/shell.sh
 . "$here/../lab/programs/shell.sh"
 
-# pair CASE UNIT BASELINE MEASURED
-pair() { printf '{"case": "%s", "unit": "%s", "baseline": %s, "measured": %s}\n' "$1" "$2" "$3" "$4" >&3; }
+# pair CASE UNIT BASELINE MEASURED [TARGET]
+pair() { printf '{"case": "%s", "unit": "%s", "baseline": %s, "measured": %s, "target": %s}\n' "$1" "$2" "$3" "$4" "${5:-null}" >&3; }
 
 holdfast_on() {
   start daemon holdfastd

@@ -1,0 +1,11 @@
+# docs/performance.md from the results of bench/run.
+def short: . as $n | if . >= 100 then round else . * 100 | round / 100 end | tostring;
+def three: . * 1000 | round / 1000 | tostring;
+"# Performance: what was measured\n",
+"Written by `./dev bench --write`, not by hand, on \($date) (\($machine)). Each ratio is the median of pairs that were measured one after the other in one run, the range",
+"is from the lower to the upper quartile. In the lab the processor is emulated in software, in which a short program in the kernel weighs more against",
+"what it is added to than on a real machine: ratios there are an upper bound for most of what is measured, and their targets are those of a real machine.\n",
+(group_by(.benchmark)[] | "## \(.[0].benchmark)", "",
+  "| case | where | baseline | measured | ratio | range | pairs | target |", "|---|---|---|---|---|---|---|---|",
+  (.[] | "| \(.case) | \(.kernel) | \(.baseline | short) \(.unit) | \(.measured | short) \(.unit) | \(.ratio | three) | \(.ratio_low | three) to \(.ratio_high | three) | \(.pairs) | " +
+     (if .target == null then "" elif .met then "\(.target), met" else "**\(.target), missed**" end) + " |"), "")
