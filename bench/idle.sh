@@ -12,7 +12,7 @@ holdfast_on
 start hold hf-bench-lease /mnt/hf/elsewhere --hold 1000
 hear hold '^holding '
 sleep 600 & sleeper=$!
-for round in 1 2 3; do
+for _ in 1 2 3; do
   daemon=$(switches "${pid_of[daemon]}") still=$(switches $sleeper)
   sleep 20 # what is measured is this time
   # One each is added: a ratio wants a baseline that is not 0.
