@@ -9,7 +9,7 @@ file=/mnt/hf/file
 dd if=/dev/zero of=$file bs=1M count=1 status=none
 holdfast_on
 time_of() { hf-bench-lease $file --kind "$1" --count 300 | awk -v field="${2:-2}" '{print $field}'; }
-for round in 1 2 3 4 5; do
+for _ in 1 2 3 4 5; do
   lease=$(time_of holdfast)
   for kind in setlease flock ofd-lock; do pair "lease, against $kind" us "$(time_of $kind)" "$lease"; done
 done
