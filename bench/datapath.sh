@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # RDMA writes into a tmpfs file under a lease against the same without Holdfast.
-# Lab: --fs tmpfs --mount size=64M --cpus 1
+# Lab: --fs tmpfs --mount size=64M --cpus 1 --icount
 # Target: 1.02
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The daemon at rest, with 1,000 leases standing: its wake-ups in 20 s, against those of a process that only sleeps.
-# Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma
+# Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
 . "$here/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Ordinary calls on a file, with Holdfast in each of its states, an audit rule or a fanotify listener, against the same without any of them.
-# Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma
+# Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
 . "$here/lib.sh"

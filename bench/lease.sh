@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A lease by libholdfast, got and given back, against the kernel's own claims on a file. And the way of a refusal to the holder.
-# Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma
+# Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
 . "$here/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A call that the gate refuses against the same call that the kernel itself refuses: on an active swap file.
-# Lab: --fs xfs --mount dax=never --cpus 1 --no-rdma
+# Lab: --fs xfs --mount dax=never --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
 . "$here/lib.sh"

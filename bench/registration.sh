@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The time of ibv_reg_mr() (of its thread) of a tmpfs file with Holdfast (observed, leased) against without.
-# Lab: --fs tmpfs --mount size=1200M --cpus 1
+# Lab: --fs tmpfs --mount size=1200M --cpus 1 --icount
 # Target: 1.05
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
