@@ -73,6 +73,7 @@ struct inode {
 	__u32 i_generation;
 	__u32 i_flags;
 	unsigned short i_mode;
+	__u32 i_rdev;
 	long long i_size;
 };
 
@@ -123,6 +124,7 @@ struct file {
 	long long f_pos;
 	struct path f_path;
 	const struct file_operations *f_op;
+	void *private_data;
 };
 
 struct file_dedupe_range {
@@ -207,6 +209,7 @@ struct task_struct {
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 #define S_IFBLK 0060000
+#define S_IFCHR 0020000
 #define S_DAX (1u << 13)
 #define O_DIRECT 040000
 #define O_APPEND 02000

@@ -110,6 +110,8 @@ Json denial_json(const Denial& denial) {
   // A seal refuses without an extent.
   object["leased"] = denial.leased.empty() ? Json() : extent_json(denial.leased);
   if (denial.leased.empty()) object["seal"] = seal_of(denial.op);
+  if (denial.whole)
+    object["whole_file"] = "holdfast-pin has bound pages of the file: the filesystem would wait for them in any operation on its layout, so all of it is held";
   object["detail"] = denial.detail;
   object["breaker"] = breaker_json(denial.breaker);
   object["leases"] = Json::array();

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/fd.hpp"
 #include "base/result.hpp"
 
 namespace hf {
@@ -17,7 +18,8 @@ class Outbox {
  public:
   static constexpr std::size_t kEventBytesMax = 1 << 20;
 
-  void answer(std::string frame);
+  /// @param descriptor goes along, and is closed here afterwards
+  void answer(std::string frame, Fd descriptor = {});
 
   /// Queues an event, made by `make(lost)` with the number of events that this connection missed before it; or counts it as missed.
   template <class Make>
@@ -37,7 +39,12 @@ class Outbox {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  std::deque<std::string> frames_;
+  struct Frame {
+    std::string bytes;
+    Fd descriptor;
+  };
+
+  std::deque<Frame> frames_;
   std::size_t sent_ = 0;  ///< of the first frame
   std::size_t bytes_ = 0;
   std::uint64_t lost_ = 0;
