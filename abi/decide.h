@@ -58,6 +58,9 @@ HF_INLINE void hf_decide_slot(const struct hf_question *question, const struct h
 		return;
 	if ((question->flags & HF_QUESTION_WHOLE) && !(slot->flags & HF_SLOT_WHOLE))
 		return;
+	/* What has happened beside the bytes themselves, which have a slot of their own, has broken nothing. */
+	if ((question->flags & HF_QUESTION_LEASES_ONLY) && (slot->flags & HF_SLOT_WHOLE))
+		return;
 	if (answer->error == HF_EDEADLK)
 		return;
 	if (slot->flags & HF_SLOT_WINDOW) {

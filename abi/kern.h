@@ -232,7 +232,7 @@ struct hf_part {
 #define HF_PART_DAX (1u << 0)	 /* inode::i_flags & S_DAX */
 #define HF_PART_MERGED (1u << 1) /* shares its slot with a neighbour: protected range is wider than asked for */
 #define HF_PART_WINDOW (1u << 2) /* the hold of a maintenance window */
-#define HF_PART_WHOLE (1u << 3)	 /* the slot holds the whole file, whatever `first` and `end` say */
+#define HF_PART_WHOLE (1u << 3)	 /* the slot holds the whole file, whatever `first` and `end` say; a part with these bytes alone is beside it */
 
 enum hf_event_kind {
 	HF_EVENT_DENIAL = 1,

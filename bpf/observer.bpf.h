@@ -149,7 +149,7 @@ __noinline int lease_end(__u64 id, int silent)
 
 /* ---- leases that holdfast-pin relies on ---- */
 
-/* @return the lease's only part, where that is the whole of this file and has its slot */
+/* @return the lease's first part, where that is the whole of this file and has its slot; the bytes come after it */
 static __always_inline struct hf_part *whole_part(__u64 id, const struct hf_file_key *file)
 {
 	struct hf_part_key key = {.lease = id};
@@ -172,7 +172,7 @@ __noinline int lease_bind(__u64 id, struct hf_file_key *file)
 	struct hf_part *part, whole = {};
 	struct hf_slot *slot;
 
-	if (!file || !record || record->state != HF_STATE_PROTECTED || record->parts != 1)
+	if (!file || !record || record->state != HF_STATE_PROTECTED || !record->parts)
 		return 0;
 	whole.file = *file;
 	whole.end = HF_RANGE_END;

@@ -151,10 +151,10 @@ tl::unexpected<Error> refused_part(const std::string& path, std::uint32_t reason
   return fail(ENOSPC, fmt::format("{} could not be leased: the gate has no slot for it", path), "End leases of this file that are not needed.");
 }
 
-/// Puts every extent under the lease. What was taken is in `standing` also where this fails.
+/// Puts every extent under the lease; for holdfast-pin, all of the file first. What was taken is in `standing` also where this fails.
 Status take_parts(Core& core, const AcquireRequest& request, const Candidate& candidate, const Admission& admission, Standing& standing,
                   std::vector<hf_part>& raced) {
-  for (const auto& extent : admission.extents) {
+  const auto take = [&](const Extent& extent, std::uint32_t flags) -> Status {
     hf_part part{.file = candidate.seen.file,
                  .first = extent.first,
                  .end = extent.end,
@@ -162,7 +162,7 @@ Status take_parts(Core& core, const AcquireRequest& request, const Candidate& ca
                  .slot = HF_NO_SLOT,
                  .reasons = 0,
                  .magic = candidate.seen.magic,
-                 .flags = candidate.seen.flags | (request.pin ? HF_PART_WHOLE : 0u)};
+                 .flags = candidate.seen.flags | flags};
     HF_TRY_ASSIGN(const auto outcome, core.gate().lease_part(standing.record.id, part, standing.record.tgid, admission.page_shift));
     part.slot = outcome.slot;
     part.reasons = outcome.reasons;
@@ -170,7 +170,10 @@ Status take_parts(Core& core, const AcquireRequest& request, const Candidate& ca
     if (part.slot == HF_NO_SLOT) return refused_part(candidate.file.path, outcome.reasons);
     standing.parts.push_back(part);
     if (outcome.raced) raced.push_back(part);
-  }
+    return {};
+  };
+  if (request.pin) HF_TRY(take(admission.extents.front(), HF_PART_WHOLE));
+  for (const auto& extent : admission.extents) HF_TRY(take(extent, 0));
   return {};
 }
 

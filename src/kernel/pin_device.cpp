@@ -7,7 +7,6 @@
 #include <sys/sysmacros.h>
 
 #include "holdfast_pin.h"
-#include "kernel/paths.hpp"
 
 namespace hf {
 
@@ -16,6 +15,8 @@ std::uint32_t pin_device() {
   if (::stat(HOLDFAST_PIN_DEVICE, &status) || !S_ISCHR(status.st_mode)) return 0;
   return kernel_device(major(status.st_rdev), minor(status.st_rdev));
 }
+
+bool is_pin_view(const Mapping& mapping) { return mapping.path == HOLDFAST_PIN_DEVICE; }
 
 Error no_pin_device(const std::string& path) {
   return {EOPNOTSUPP, fmt::format("{} is on FS-DAX, and the kernel module holdfast-pin is not loaded", path),

@@ -7,12 +7,16 @@
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
+#include "kernel/paths.hpp"
 #include "lease/extents.hpp"
 
 namespace hf {
 
 /// The kernel's dev_t of its device; 0 while it is not loaded.
 std::uint32_t pin_device();
+
+/// Does a line of /proc/PID/maps show a binding's view?
+bool is_pin_view(const Mapping& mapping);
 
 /// Binds whole pages of the file under a lease of all of it, which the gate ends from then on only when nothing pins them through the binding any more.
 /// @return the descriptor for whoever fills and maps it
