@@ -154,7 +154,7 @@ int hf_call(void *ctx)
 		break;
 	case HF_CALL_LEASE_END:
 		known = bpf_map_lookup_elem(&hf_leases, &id);
-		result = known && known->state == HF_STATE_BOUND ? -EBUSY : lease_end(id, 0);
+		result = known && known->state == HF_STATE_BOUND ? -EINPROGRESS : lease_end(id, 0);
 		break;
 	case HF_CALL_SWEEP:
 		result = call_sweep(&call->part.file);

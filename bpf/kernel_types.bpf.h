@@ -229,6 +229,7 @@ struct task_struct {
 
 #define EUCLEAN 117
 #define EBUSY 16
+#define EINPROGRESS 115
 #define ENOENT 2
 #define EAGAIN 11
 #define EINVAL 22

@@ -386,7 +386,7 @@ void Core::process_gone(const ProcessKey& process) {
 Status Core::end(LeaseId id) {
   const auto ended = gate_.lease_end(id);
   // holdfast-pin relies on it: the kernel ends it with the binding, and tells.
-  if (!ended && ended.error().code == EBUSY) return {};
+  if (!ended && ended.error().code == EINPROGRESS) return {};
   if (!ended && ended.error().code != ENOENT) {
     to_end_.insert(id);
     hooks_.report(ended.error());
