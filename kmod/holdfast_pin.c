@@ -407,15 +407,14 @@ static int pin_settle_owner(struct pin *pin)
 
 	if (pin->mm)
 		return pin->mm == current->mm ? 0 : -EPERM;
-	pin->pages = kvmalloc_array(pin->npages, sizeof(*pin->pages),
-				    GFP_KERNEL_ACCOUNT);
-	if (!pin->pages)
-		return -ENOMEM;
 	error = account_locked_vm(current->mm, pin->npages, true);
-	if (error) {
-		kvfree(pin->pages);
-		pin->pages = NULL;
+	if (error)
 		return error;
+	pin->pages = kvmalloc_array(pin->npages, sizeof(*pin->pages),
+				    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!pin->pages) {
+		account_locked_vm(current->mm, pin->npages, false);
+		return -ENOMEM;
 	}
 	mmgrab(current->mm);
 	pin->mm = current->mm;

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <fstream>
+
 #include "holdfast_pin.h"
 
 namespace hf {
@@ -14,6 +16,12 @@ std::uint32_t pin_device() {
   struct stat status {};
   if (::stat(HOLDFAST_PIN_DEVICE, &status) || !S_ISCHR(status.st_mode)) return 0;
   return kernel_device(major(status.st_rdev), minor(status.st_rdev));
+}
+
+int pin_bindings() {
+  std::ifstream file("/sys/module/holdfast_pin/refcnt");
+  int count = 0;
+  return file >> count ? count : 0;
 }
 
 bool is_pin_view(const Mapping& mapping) { return mapping.path == HOLDFAST_PIN_DEVICE; }

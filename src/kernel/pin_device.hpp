@@ -15,6 +15,9 @@ namespace hf {
 /// The kernel's dev_t of its device; 0 while it is not loaded.
 std::uint32_t pin_device();
 
+/// How many bindings there are, about (the device's open descriptors); 0 while it is not loaded.
+int pin_bindings();
+
 /// Does a line of /proc/PID/maps show a binding's view?
 bool is_pin_view(const Mapping& mapping);
 
