@@ -235,24 +235,6 @@ stop holder KILL
 check "until its holder is gone" soon 5 truncate -s 8M $file
 check "unmounted" soon 5 umount /mnt/hf
 
-section "memory that fails"
-mount_pin ext4
-daemon_start
-make_file $file 4
-register
-start poisoned hf-lab-poison $file 1048576
-hear poisoned mapped
-tell poisoned now
-hear poisoned poisoned
-stop poisoned
-order read
-echo "        the holder reads it: $(jq -r .result <<<"$heard")"
-check "the rest of the file is held as before" refused_at_once truncate -s 8M $file
-check "told" soon 5 bash -c "holdfast escapes --json | grep -q poison"
-stop holder KILL
-check "and goes with its holder" soon 5 test "$(bindings)" = 0
-check "unmounted" soon 5 umount /mnt/hf
-
 section "the module goes"
 check "unloaded" soon 2 rmmod holdfast_pin
 check "with its device" not test -e /dev/holdfast-pin
