@@ -29,6 +29,7 @@ struct hf_question {
 	__u32 flags;  /* HF_MOUNT_OWN_*: what a holder gets that would break its own lease; HF_QUESTION_* */
 };
 #define HF_QUESTION_LEASES_ONLY (1u << 31) /* not the hold of a maintenance window, under which nobody's memory is */
+#define HF_QUESTION_WHOLE (1u << 30) /* moves no byte; refused only where a file is leased as a whole: see hf_range_whole() */
 
 /** The answer so far; starts as all zeroes. */
 struct hf_answer {
@@ -55,6 +56,11 @@ HF_INLINE void hf_decide_slot(const struct hf_question *question, const struct h
 		return;
 	if (!hf_overlap(question->first, question->end, slot->first, slot->end))
 		return;
+	if ((question->flags & HF_QUESTION_WHOLE) && !(slot->flags & HF_SLOT_WHOLE))
+		return;
+	/* What has happened beside the bytes themselves, which have a slot of their own, has broken nothing. */
+	if ((question->flags & HF_QUESTION_LEASES_ONLY) && (slot->flags & HF_SLOT_WHOLE))
+		return;
 	if (answer->error == HF_EDEADLK)
 		return;
 	if (slot->flags & HF_SLOT_WINDOW) {
@@ -63,7 +69,8 @@ HF_INLINE void hf_decide_slot(const struct hf_question *question, const struct h
 			return;
 		answer->error = HF_ETXTBSY;
 	} else if (slot->holder && slot->holder == question->task) {
-		if (question->flags & HF_MOUNT_OWN_ALLOWED)
+		/* Its own pins, too, are waited for: it would wait for itself. */
+		if ((question->flags & HF_MOUNT_OWN_ALLOWED) && !(slot->flags & HF_SLOT_WHOLE))
 			return;
 		if (question->flags & HF_MOUNT_OWN_BUSY) {
 			if (answer->error)
@@ -95,7 +102,7 @@ HF_INLINE void hf_decide_slots(const struct hf_question *question, const struct 
 /** Takes the seals of the mount into the answer. @param seals hf_mount::seals, all of them where the mount is another command's maintenance window */
 HF_INLINE void hf_decide_seals(const struct hf_question *question, __u32 seals, struct hf_answer *answer)
 {
-	if (!answer->error && question->first < question->end && question->op < 32 && (seals & (1u << question->op)))
+	if (!answer->error && !(question->flags & HF_QUESTION_WHOLE) && question->first < question->end && question->op < 32 && (seals & (1u << question->op)))
 		answer->error = HF_ETXTBSY;
 }
 
@@ -108,6 +115,17 @@ HF_INLINE void hf_range_truncate(__u64 new_size, __u64 size_bytes, struct hf_que
 {
 	question->first = new_size;
 	question->end = new_size >= size_bytes ? new_size : HF_RANGE_END;
+}
+
+/**
+ * The question of an operation that changes no layout, but in which the filesystem waits for all pins of the file: a truncate that does not shrink, and on
+ * XFS an allocation. It touches one byte that no file has, and that only a lease of the whole file covers.
+ */
+HF_INLINE void hf_range_whole(struct hf_question *question)
+{
+	question->first = HF_RANGE_END - 1;
+	question->end = HF_RANGE_END;
+	question->flags |= HF_QUESTION_WHOLE;
 }
 
 /* FALLOC_FL_* of <linux/falloc.h>, which the BPF object cannot include. */

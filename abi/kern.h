@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define HF_ABI_VERSION 2u
+#define HF_ABI_VERSION 3u
 #define HF_META_MAGIC 0x48464d31u /* "HFM1" */
 
 #define HF_RANGE_END (~0ull) /* an end that means: to the end of the file and all that may follow */
@@ -86,10 +86,11 @@ struct hf_slot {
 	__u64 first;  /* first byte, rounded down to the page that backs it */
 	__u64 end;    /* one past the last byte, rounded up likewise */
 	__u32 holder; /* thread group that holds it; 0 after a merge of several holders' */
-	__u32 flags;  /* HF_SLOT_WINDOW */
+	__u32 flags;  /* HF_SLOT_* */
 };
 #define HF_SLOT_FILLING (1ull << 63)
 #define HF_SLOT_WINDOW (1u << 0) /* the hold of a maintenance window: the command whose thread group is `holder` passes, with its children */
+#define HF_SLOT_WHOLE (1u << 1)	 /* the file as a whole, whatever its size: also against operations that move no byte, but wait for pins (holdfast-pin) */
 
 #define HF_INLINE_SLOTS 4
 #define HF_CHUNK_SLOTS 12
@@ -160,6 +161,7 @@ enum hf_lease_state {
 	HF_STATE_OBSERVED = 3,	  /* no lease, by policy: a read-only registration */
 	HF_STATE_UNPROTECTED = 4, /* reasons say why */
 	HF_STATE_NO_FILE = 5,	  /* anonymous memory only: nothing to protect (not kept in the map) */
+	HF_STATE_BOUND = 6,	  /* protected, and the kernel module holdfast-pin relies on it: only that ends it */
 };
 
 /** Why a registration, or a part of one, is not protected: bits of hf_lease::reasons and hf_part::reasons. */
@@ -230,6 +232,7 @@ struct hf_part {
 #define HF_PART_DAX (1u << 0)	 /* inode::i_flags & S_DAX */
 #define HF_PART_MERGED (1u << 1) /* shares its slot with a neighbour: protected range is wider than asked for */
 #define HF_PART_WINDOW (1u << 2) /* the hold of a maintenance window */
+#define HF_PART_WHOLE (1u << 3)	 /* the slot holds the whole file, whatever `first` and `end` say; a part with these bytes alone is beside it */
 
 enum hf_event_kind {
 	HF_EVENT_DENIAL = 1,
@@ -405,7 +408,7 @@ struct hf_control {
 	__u32 xfs_inode_offset;	  /* offsetof(struct xfs_inode, i_vnode) from xfs' BTF; 0 while it is not loaded */
 	__u64 user_registrations; /* how many registrations of one user get a record; 0 = as many as there is room for. Root's don't count. */
 	__u32 windows;		  /* maintenance windows that are open, over files or filesystems: entries of hf_windows */
-	__u32 pad;
+	__u32 pin_device;	  /* dev_t of /dev/holdfast-pin; 0 while the module is not loaded */
 };
 
 /** What the gate knows of an open file, asked for through the ioctl HF_IOCTL_FACTS by the daemon: the map hf_facts, one element. */

@@ -28,6 +28,7 @@ enum hf_wire_kind {
 	HF_WIRE_ERROR = 17, /* <- hf_wire_error + text: what happened, to which file, by whom, what to do next */
 	HF_WIRE_ACQUIRED = 18,
 	HF_WIRE_JSON = 19,
+	HF_WIRE_ACQUIRED_PIN = 21, /* <- hf_wire_acquired with one descriptor: to HF_WIRE_ACQUIRE_PIN */
 	HF_WIRE_EVENT = 20, /* <- hf_wire_event for a holder; JSON for a watcher (subscription JSON) */
 };
 
@@ -51,6 +52,7 @@ struct hf_wire_range {
 };
 
 #define HF_WIRE_ACQUIRE_SETTLE (1u << 0) /* allocate, zero, unshare the range first */
+#define HF_WIRE_ACQUIRE_PIN (1u << 1)	 /* one range, under a lease of the whole file, bound by the kernel module holdfast-pin */
 struct hf_wire_acquire {
 	__u32 flags;
 	__u32 ranges;

@@ -142,7 +142,9 @@ int hf_call(void *ctx)
 		break;
 	case HF_CALL_LEASE_COMMIT:
 		known = bpf_map_lookup_elem(&hf_leases, &id);
-		if (known) {
+		if (known && known->state == HF_STATE_BOUND) {
+			result = -EBUSY;
+		} else if (known) {
 			known->state = call->record.state;
 			known->reasons = call->record.reasons;
 			result = 0;
@@ -151,7 +153,8 @@ int hf_call(void *ctx)
 		}
 		break;
 	case HF_CALL_LEASE_END:
-		result = lease_end(id, 0);
+		known = bpf_map_lookup_elem(&hf_leases, &id);
+		result = known && known->state == HF_STATE_BOUND ? -EINPROGRESS : lease_end(id, 0);
 		break;
 	case HF_CALL_SWEEP:
 		result = call_sweep(&call->part.file);

@@ -6,7 +6,7 @@
  *   lsm/inode_setattr        every way to set a smaller size (notify_change): truncate, O_TRUNC, io_uring, nfsd, overlayfs
  *   lsm/file_permission      fallocate, clone, dedupe, copy, exchange: the last look before the filesystem works
  *                            writes with O_DIRECT to the page cache too
- *   lsm/file_ioctl{,_compat} layout calls that reach a filesystem's own code; loop devices that are put on a file
+ *   lsm/file_ioctl{,_compat} layout calls that reach a filesystem's own code; loop devices that are put on a file; what holdfast-pin asks (pin.bpf.h)
  *   lsm/inode_file_setattr   attributes, from 6.17 (fs: add file_setattr()): the ioctls before it
  *   fentry vfs_fallocate, vfs_clone_file_range, do_clone_file_range, vfs_dedupe_file_range{,_one}, vfs_copy_file_range, remap_verify_area
  *                            leave a hint for file_permission: which operation, which range
@@ -20,6 +20,11 @@
  */
 #ifndef HF_GATE_BPF_H
 #define HF_GATE_BPF_H
+
+#include "holdfast_pin.h"
+
+__noinline int lease_bind(__u64 id, struct hf_file_key *file);
+__noinline int lease_unbind(__u64 id, struct hf_file_key *file);
 
 #define STACK_LOOK 16
 #define HF_HARMLESS HF_OP_COUNT /* in a hint's place for the operation: it moves nothing */
@@ -121,8 +126,12 @@ static __always_inline int on_setattr(void *ctx, struct dentry *dentry, struct i
 	ask.question.op = HF_OP_TRUNCATE;
 	hf_range_truncate(attr->ia_size, inode->i_size, &ask.question);
 	key_of(inode, &ask.key);
-	if (ask.question.end == ask.question.first)
-		return may_be_leased(ask.key.inode, ask.key.device) ? judge(ctx, &ask, inode, dentry, attr->ia_size, inode->i_sb->s_magic) : 0;
+	if (ask.question.end == ask.question.first) {
+		/* One that grows the file waits for its pins all the same; without DAX it cuts a folio at the new size. */
+		if (!(inode->i_flags & S_DAX))
+			return may_be_leased(ask.key.inode, ask.key.device) ? judge(ctx, &ask, inode, dentry, attr->ia_size, inode->i_sb->s_magic) : 0;
+		hf_range_whole(&ask.question);
+	}
 	/* Under way before the slots are read: a registration that takes a slot meanwhile sees it, or we see the slot. */
 	flight_begin(HF_SIDE_SIZE, &ask.key, ask.question.first, ask.question.end);
 	if (!may_be_held(ask.key.inode, ask.key.device))
@@ -204,6 +213,15 @@ static __always_inline void hint_harmless(struct file *from, struct file *into)
 	}
 }
 
+/* One that moves nothing, either, but waits for the file's pins: known, and judged against leases of the whole file. */
+static __always_inline void hint_waits(struct file *file, __u64 detail)
+{
+	struct hf_question question = {};
+
+	hf_range_whole(&question);
+	hint_side(hint_begin(HF_HARMLESS, detail), HF_SIDE_INTO, HF_SIDE_INTO, file, question.first, question.end);
+}
+
 static __always_inline int operation_return(void)
 {
 	struct hf_hint *hint = hint_of_current(0);
@@ -221,7 +239,10 @@ int BPF_PROG(hf_fallocate, struct file *file, int mode, long long offset, long l
 	struct hf_question question = {};
 
 	if (!hf_question_fallocate(mode, offset, length, &question)) {
-		hint_harmless(NULL, file);
+		if (file->f_inode->i_flags & S_DAX)
+			hint_waits(file, mode);
+		else
+			hint_harmless(NULL, file);
 		return 0;
 	}
 	hint_side(hint_begin(question.op, (__u32)mode), HF_SIDE_INTO, HF_SIDE_INTO, file, question.first, question.end);
@@ -512,6 +533,11 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 		ask.question.op = op_of_side(hint->op, side);
 		ask.question.first = hint->first[side & 1];
 		ask.question.end = hint->end[side & 1];
+		if (hint->op == HF_HARMLESS) {
+			/* hint_waits() */
+			ask.question.op = HF_OP_LAYOUT_CALL;
+			hf_range_whole(&ask.question);
+		}
 		error = judge_file(ctx, file, &ask, hint->detail);
 		if (error) {
 			flight_end(HF_SIDE_FROM, false);
@@ -539,8 +565,31 @@ int BPF_PROG(hf_file_permission, struct file *file, int mask)
 		ask.question.op = HF_OP_LAYOUT_CALL;
 		ask.question.first = 0;
 		ask.question.end = HF_RANGE_END;
+	} else if (!ask.question.op && (inode->i_flags & S_DAX)) {
+		ask.question.op = HF_OP_LAYOUT_CALL;
+		hf_range_whole(&ask.question);
 	}
 	return ask.question.op ? judge_file(ctx, file, &ask, 0) : 0;
+}
+
+/* ---- what the kernel module holdfast-pin asks ---- */
+
+/*
+ * It calls security_file_ioctl() itself, on the file that it is about. User space can send such a command as well: so the first is answered to the daemon
+ * alone, and the second to a kernel thread.
+ */
+static __always_inline bool pin_call(struct file *file, __u32 command, __u64 lease)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct hf_control *c = control();
+	struct hf_file_key key;
+
+	if (command != HOLDFAST_PIN_GATE_BIND && command != HOLDFAST_PIN_GATE_END)
+		return false;
+	key_of(file->f_inode, &key);
+	if (command == HOLDFAST_PIN_GATE_END)
+		return (task->flags & PF_KTHREAD) && lease_unbind(lease, &key);
+	return c && c->daemon_tgid == bpf_get_current_pid_tgid() >> 32 && lease_bind(lease, &key);
 }
 
 /* ---- layout calls of the filesystems ---- */
@@ -685,7 +734,7 @@ static __always_inline int on_ioctl(void *ctx, struct file *file, __u32 command,
 	__u32 op;
 	int error;
 
-	if (tell_facts(file, command))
+	if (tell_facts(file, command) || pin_call(file, command, argument))
 		return -EUCLEAN;
 	if ((inode->i_mode & S_IFMT) == S_IFBLK) {
 		int fd = loop_descriptor(command, argument);

@@ -76,6 +76,7 @@ struct inode {
 	__u32 i_generation;
 	__u32 i_flags;
 	unsigned short i_mode;
+	__u32 i_rdev;
 	long long i_size;
 };
 
@@ -136,6 +137,7 @@ struct file {
 	long long f_pos;
 	struct path f_path;
 	const struct file_operations *f_op;
+	void *private_data;
 };
 
 struct file_dedupe_range {
@@ -220,6 +222,7 @@ struct task_struct {
 #define S_IFMT 0170000
 #define S_IFREG 0100000
 #define S_IFBLK 0060000
+#define S_IFCHR 0020000
 #define S_DAX (1u << 13)
 #define O_DIRECT 040000
 #define O_APPEND 02000
@@ -239,6 +242,7 @@ struct task_struct {
 
 #define EUCLEAN 117
 #define EBUSY 16
+#define EINPROGRESS 115
 #define ENOENT 2
 #define EAGAIN 11
 #define EINVAL 22

@@ -147,6 +147,61 @@ __noinline int lease_end(__u64 id, int silent)
 	return 0;
 }
 
+/* ---- leases that holdfast-pin relies on ---- */
+
+/* @return the lease's first part, where that is the whole of this file and has its slot; the bytes come after it */
+static __always_inline struct hf_part *whole_part(__u64 id, const struct hf_file_key *file)
+{
+	struct hf_part_key key = {.lease = id};
+	struct hf_part *part = bpf_map_lookup_elem(&hf_parts, &key);
+
+	if (!part || !(part->flags & HF_PART_WHOLE) || part->slot == HF_NO_SLOT)
+		return NULL;
+	if (part->file.inode != file->inode || part->file.device != file->device || part->file.generation != file->generation)
+		return NULL;
+	return part;
+}
+
+/*
+ * Does this lease hold the whole file, with nothing under way that was let pass before? From a yes on, only lease_unbind() ends it. Asked through the gate's
+ * own hook: an answer is proof that the gate is armed, since it attaches all its hooks or none.
+ */
+__noinline int lease_bind(__u64 id, struct hf_file_key *file)
+{
+	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
+	struct hf_part *part, whole = {};
+	struct hf_slot *slot;
+
+	if (!file || !record || record->state != HF_STATE_PROTECTED || !record->parts)
+		return 0;
+	whole.file = *file;
+	whole.end = HF_RANGE_END;
+	part = whole_part(id, &whole.file);
+	if (!part)
+		return 0;
+	slot = slot_at(&whole.file, part->slot);
+	if (!slot || !slot->state || (slot->state & HF_SLOT_FILLING) || !(slot->flags & HF_SLOT_WHOLE) || slot->first || slot->end != HF_RANGE_END)
+		return 0;
+	if (under_way(&whole, ~0ull))
+		return 0;
+	record->state = HF_STATE_BOUND;
+	return 1;
+}
+
+__noinline int lease_unbind(__u64 id, struct hf_file_key *file)
+{
+	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
+	struct hf_file_key key;
+
+	if (!file || !record || record->state != HF_STATE_BOUND)
+		return 0;
+	key = *file;
+	if (!whole_part(id, &key))
+		return 0;
+	lease_end(id, 0);
+	return 1;
+}
+
 /* ---- records ---- */
 
 __noinline int record_fill(struct hf_lease *record, struct hf_pinning *pinning)
@@ -197,6 +252,20 @@ __noinline int tell_quota(struct hf_pinning *pinning)
 
 /* ---- the mappings under a registration ---- */
 
+/* A view of holdfast-pin shows a file's pages: what is registered there is that file. @return its inode, NULL where it is another device's memory */
+static __always_inline struct inode *viewed_inode(struct file *file, struct inode *device, __u64 *first)
+{
+	struct holdfast_pin_view view = {};
+	struct hf_control *c = control();
+
+	if (!c || !c->pin_device || BPF_CORE_READ(device, i_rdev) != c->pin_device)
+		return NULL;
+	if (bpf_probe_read_kernel(&view, sizeof(view), BPF_CORE_READ(file, private_data)) || view.magic != HOLDFAST_PIN_MAGIC)
+		return NULL;
+	*first = view.first_byte;
+	return (struct inode *)view.inode;
+}
+
 /* @param held points to a pointer on the stack, since callbacks get stack only */
 static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma, struct hf_pinning **held)
 {
@@ -204,7 +273,7 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 	struct walk *walk;
 	struct file *file = vma->vm_file;
 	struct inode *inode;
-	__u64 first, end;
+	__u64 first, end, file_first = 0;
 
 	if (!pinning)
 		return 0;
@@ -215,21 +284,25 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 	if (!file || !(vma->vm_flags & VM_MAYSHARE))
 		return 0;
 	inode = file->f_inode;
-	if ((inode->i_mode & S_IFMT) != S_IFREG)
+	if ((inode->i_mode & S_IFMT) == S_IFCHR)
+		inode = viewed_inode(file, inode, &file_first);
+	if (!inode || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
 		return 0;
 	first = walk->at > vma->vm_start ? walk->at : vma->vm_start;
 	end = walk->end < vma->vm_end ? walk->end : vma->vm_end;
 	walk->is_file = 1;
 	/* mmap() clears VM_SHARED where the descriptor was not open for writing. */
 	walk->writer = !!(vma->vm_flags & VM_SHARED);
-	walk->page_shift = inode->i_sb->s_blocksize_bits;
-	walk->owner = inode->i_uid.val;
-	key_of(inode, &walk->part.file);
+	walk->page_shift = BPF_CORE_READ(inode, i_sb, s_blocksize_bits);
+	walk->owner = BPF_CORE_READ(inode, i_uid.val);
+	walk->part.file.inode = BPF_CORE_READ(inode, i_ino);
+	walk->part.file.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	walk->part.file.generation = BPF_CORE_READ(inode, i_generation);
 	walk->part.address = first;
-	walk->part.first = ((__u64)vma->vm_pgoff << 12) + (first - vma->vm_start);
+	walk->part.first = file_first + ((__u64)vma->vm_pgoff << 12) + (first - vma->vm_start);
 	walk->part.end = walk->part.first + (end - first);
-	walk->part.magic = inode->i_sb->s_magic;
-	walk->part.flags = inode->i_flags & S_DAX ? HF_PART_DAX : 0;
+	walk->part.magic = BPF_CORE_READ(inode, i_sb, s_magic);
+	walk->part.flags = BPF_CORE_READ(inode, i_flags) & S_DAX ? HF_PART_DAX : 0;
 	return 0;
 }
 

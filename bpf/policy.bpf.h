@@ -94,7 +94,7 @@ __noinline int decide_all(struct ask *ask)
 	device = ask->key.device;
 	mount = bpf_map_lookup_elem(&hf_mounts, &device);
 	ask->question.task = bpf_get_current_pid_tgid() >> 32;
-	ask->question.flags = mount ? mount->flags : 0;
+	ask->question.flags = (ask->question.flags & HF_QUESTION_WHOLE) | (mount ? mount->flags : 0);
 	ask->question.window = c && c->windows ? window_of_task() : 0;
 	if (decide(ask))
 		return ask->answer.error;

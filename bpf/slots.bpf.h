@@ -102,7 +102,7 @@ static long merge_look(__u32 index, struct merge *merge)
 	return 0;
 }
 
-static __always_inline bool slot_join(struct hf_slot *slot, __u64 first, __u64 end, __u32 holder)
+static __always_inline bool slot_join(struct hf_slot *slot, __u64 first, __u64 end, __u32 holder, __u32 flags)
 {
 	bool counted = false;
 
@@ -119,8 +119,9 @@ static __always_inline bool slot_join(struct hf_slot *slot, __u64 first, __u64 e
 	}
 	if (!counted)
 		return false;
-	/* It now stands for a lease as well, which no window's command may break. */
-	slot->flags = 0;
+	/* It now stands for a lease as well, which no window's command may break. What holds the whole file goes on doing so until the slot is free. */
+	__sync_fetch_and_and(&slot->flags, HF_SLOT_WHOLE);
+	__sync_fetch_and_or(&slot->flags, flags & HF_SLOT_WHOLE);
 	for (int i = 0; i < 16; i++) {
 		__u64 old = slot->first;
 
@@ -187,7 +188,7 @@ static __always_inline void account_slot(const struct hf_file_key *key, int n)
 }
 
 /* Only when all HF_SLOTS are taken: the nearest one grows to cover the range too. @return 0, or -EAGAIN where widenings raced too often */
-__noinline int slot_merge(struct hf_part *part, __u64 first, __u64 end, __u32 holder)
+__noinline int slot_merge(struct hf_part *part, __u64 first, __u64 end, __u32 holder, __u32 flags)
 {
 	struct hf_slot *slot;
 
@@ -199,7 +200,7 @@ __noinline int slot_merge(struct hf_part *part, __u64 first, __u64 end, __u32 ho
 	if (merge.best >= HF_SLOTS)
 		return -EAGAIN;
 	slot = slot_at(&merge.key, merge.best);
-	if (!slot || !slot_join(slot, first, end, holder))
+	if (!slot || !slot_join(slot, first, end, holder, flags))
 		return -EAGAIN;
 	part->slot = merge.best;
 	part->flags |= HF_PART_MERGED;
@@ -231,7 +232,13 @@ __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
 	struct hf_file *file;
 	int at;
 
-	hf_round_out(&first, &end, page_shift < 12 ? 12 : page_shift);
+	if (part->flags & HF_PART_WHOLE) {
+		flags |= HF_SLOT_WHOLE;
+		first = 0;
+		end = HF_RANGE_END;
+	} else {
+		hf_round_out(&first, &end, page_shift < 12 ? 12 : page_shift);
+	}
 	file = bpf_map_lookup_elem(&hf_files, &key);
 	if (!file) {
 		static const struct hf_file none;
@@ -268,7 +275,7 @@ __noinline int slot_take(struct hf_part *part, __u32 holder, __u32 page_shift)
 			return 0;
 		}
 	}
-	if (!slot_merge(part, first, end, holder)) {
+	if (!slot_merge(part, first, end, holder, flags)) {
 		__sync_fetch_and_add(&file->merged, 1);
 		return 0;
 	}

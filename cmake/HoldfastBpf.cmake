@@ -11,7 +11,7 @@ function(holdfast_bpf target source)
   set(skeleton ${dir}/${name}.skel.h)
   add_custom_command(OUTPUT ${object}
     COMMAND ${HOLDFAST_CLANG} -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Werror
-            -I ${PROJECT_SOURCE_DIR}/abi -I ${CMAKE_CURRENT_SOURCE_DIR} -MD -MF ${object}.d -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
+            -I ${PROJECT_SOURCE_DIR}/abi -I ${PROJECT_SOURCE_DIR}/kmod -I ${CMAKE_CURRENT_SOURCE_DIR} -MD -MF ${object}.d -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     COMMAND ${HOLDFAST_LLVM_STRIP} -g ${object}
     DEPFILE ${object}.d DEPENDS ${source} VERBATIM COMMENT "BPF ${source}")
   add_custom_command(OUTPUT ${skeleton}

@@ -58,22 +58,26 @@ debian_mirrors() {
   awk '$1 == "Debian" && !seen[$2]++ {print $2, $3}' <<<"$lines"
 }
 
-# fetch_kernel NAME: leaves kernel_dir NAME complete, or says why not.
-fetch_kernel() (
-  name=$1 dir=$(kernel_dir "$1") suite=$(kernel_suite "$1")
-  [ ! -e "$dir" ] || exit 0
+# fetch_begin WHAT DIR: the head of what fetches DIR, in a subshell: ends it where DIR is there, else leaves the place for it in $new.
+fetch_begin() {
+  local parent
+  parent=$(dirname "$2")
+  [ ! -e "$2" ] || exit 0
   command -v apt-get dpkg >/dev/null ||
-    lab_die "Linux $name is not in $cache and only a Debian machine can fetch it. Next: copy the folder kernels/$name from one"
-  mkdir -p "$cache/kernels"
+    lab_die "$1 is not in $cache and only a Debian machine can fetch it. Next: copy the folder ${2#"$cache"/} from one"
+  mkdir -p "$parent"
   exec {lock}>"$cache/lock"
   flock -n "$lock" || { say "waiting for another fetch to end"; flock "$lock"; }
-  [ ! -e "$dir" ] || exit 0
-  rm -rf "$cache"/kernels/.new-* # left by an interrupted fetch; the lock says that nobody is at it
-  new=$(mktemp -d "$cache/kernels/.new-$name-XXXXXX")
+  [ ! -e "$2" ] || exit 0
+  rm -rf "$parent"/.new-* # left by an interrupted fetch; the lock says that nobody is at it
+  new=$(mktemp -d "$parent/.new-XXXXXX")
   trap 'rm -rf "$new"' EXIT
   trap 'exit 130' INT TERM
+}
 
-  say "looking for Linux $name in Debian's suite $suite (package lists of about 10 MiB)"
+# suite_update SUITE: apt_options read the lists of that suite, below $new.
+suite_update() {
+  local suite=$1 mirrors keys options
   mirrors=$(debian_mirrors "$new") || mirrors=''
   [ -n "$mirrors" ] ||
     lab_die "no source of Debian's packages works on this machine. Next: check the network, /etc/apt/sources.list and sources.list.d with apt-get update"
@@ -91,6 +95,14 @@ fetch_kernel() (
     tail -n 5 "$new/log" >&2
     lab_die "the package lists of $suite could not be read. Next: check the network; the machine's mirror must have $suite"
   }
+}
+
+# fetch_kernel NAME: leaves kernel_dir NAME complete, or says why not.
+fetch_kernel() (
+  name=$1 dir=$(kernel_dir "$1") suite=$(kernel_suite "$1")
+  fetch_begin "Linux $name" "$dir"
+  say "looking for Linux $name in Debian's suite $suite (package lists of about 10 MiB)"
+  suite_update "$suite"
 
   # The metapackage leads to what holds the kernel: one package, or from 7.x on -base, -binary and -modules.
   mapfile -t packages < <(apt-cache "${apt_options[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts \
@@ -124,6 +136,47 @@ fetch_kernel() (
   done | awk '$1 == "insmod" && /\.xz *$/ && !seen[$2]++ {print $2}' | xargs -r xz -d
   depmod -b "$new/kernel" "$release"
   mv -T "$new/kernel" "$dir"
+)
+
+# run_foreign DIR: the programs in DIR that want a newer C library than this machine's get one, that of their own suite.
+run_foreign() {
+  local program loader=$1/usr/lib64/ld-linux-x86-64.so.2
+  [ -e "$loader" ] || loader=$1/lib64/ld-linux-x86-64.so.2
+  find "$1"/usr/lib/linux-kbuild-* -type f -perm -u=x | while read -r program; do
+    head -c 4 "$program" | grep -q ELF || continue
+    LC_ALL=C ldd "$program" 2>&1 | grep -q 'not found' || continue
+    mv "$program" "$program.real"
+    printf '#!/bin/sh\nexec %q --library-path %q %q "$@"\n' "$loader" "$1/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu" "$program.real" >"$program"
+    chmod 755 "$program"
+  done
+}
+
+headers_dir() { echo "$cache/headers/$1"; }
+
+# fetch_headers NAME: leaves headers_dir NAME complete: what modules for that kernel are built with. Its folder "build" is for make -C.
+fetch_headers() (
+  name=$1 dir=$(headers_dir "$1") suite=$(kernel_suite "$1") kernel=$(kernel_dir "$1")
+  fetch_kernel "$name"
+  release=$(<"$kernel/release")
+  if [ -e "$dir" ] && [ "$(<"$dir/release")" != "$release" ]; then rm -rf "$dir"; fi
+  fetch_begin "what modules for Linux $name are built with" "$dir"
+  suite_update "$suite"
+  mapfile -t packages < <(apt-cache "${apt_options[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+    --no-enhances "linux-headers-$release" 2>/dev/null | grep -E '^(linux-headers-[0-9]|linux-kbuild-[0-9]|libc6$)')
+  [ ${#packages[@]} -gt 0 ] || lab_die "no linux-headers-$release in $suite any more. Next: remove $kernel, so that a newer one is fetched"
+  say "downloading the headers of Linux $name: ${packages[*]}"
+  mkdir "$new/debs" "$new/root"
+  (cd "$new/debs" && apt-get "${apt_options[@]}" download "${packages[@]}") >"$new/log" 2>&1 || {
+    tail -n 5 "$new/log" >&2
+    lab_die "the download of the headers of Linux $name failed. Next: check the network and run the same again"
+  }
+  for deb in "$new"/debs/*.deb; do dpkg-deb -x "$deb" "$new/root"; done
+  # Debian's own Makefile there goes by absolute paths.
+  sed -i "s,/usr/src/,$dir/usr/src/," "$new/root/usr/src/linux-headers-$release/Makefile"
+  ln -s "usr/src/linux-headers-$release" "$new/root/build"
+  echo "$release" >"$new/root/release"
+  mv -T "$new/root" "$dir"
+  run_foreign "$dir"
 )
 
 # initramfs DIR: prints the file to boot the kernel of DIR with; made anew when the init or busybox changed.

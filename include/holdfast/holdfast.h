@@ -167,6 +167,24 @@ HF_API HF_MUST_CHECK int hf_acquire(struct hf_session *session, int fd, const st
 				    const char *label, struct hf_lease_handle **lease);
 
 /**
+ * @brief Acquires a lease of a whole file on FS-DAX, and has the kernel module holdfast-pin bind bytes of it, for adapters without ODP.
+ * What hf_reg_mr() of libholdfast-verbs does with it is all that most programs want. The descriptor is filled (HOLDFAST_PIN_FILL of holdfast_pin.h), then
+ * mapped shared from offset 0 on: a region can be made over that mapping. While descriptor, mapping or region are there, nothing that touches the layout of
+ * the file is allowed to anybody, beside the range neither; the lease ends with the last of them, whenever hf_release() is called.
+ * @param session
+ * @param fd descriptor of a regular file on FS-DAX, opened for reading and writing; its layout must be settled (HF_ACQUIRE_SETTLE of hf_acquire())
+ * @param range bytes to bind, rounded out to pages; a length of 0: to the end of the file
+ * @param label as for hf_acquire()
+ * @param lease set to the handle
+ * @param pin_fd set to a descriptor of the binding, closed on exec; the caller's
+ * @return 0, or a negative errno; hf_error_text() says why and what mends it
+ * @errors those of hf_acquire(); EOPNOTSUPP (not on FS-DAX, or no such module), EACCES (the descriptor can't do both, read and write), EAGAIN (an operation on
+ *	the file was under way)
+ */
+HF_API HF_MUST_CHECK int hf_acquire_pin(struct hf_session *session, int fd, const struct hf_range *range, const char *label,
+					struct hf_lease_handle **lease, int *pin_fd);
+
+/**
  * @brief Ends a lease. The handle is gone afterwards, whatever the result (as with close(2)), except for ECHILD.
  * Where holdfastd can't be told now, it is told when it is back; the range stays leased until then.
  * @param lease may be NULL

@@ -36,7 +36,8 @@ extern "C" {
 enum hf_plan {
 	HF_PLAN_NONE = 0,
 	HF_PLAN_PLAIN = 1, /* pinned, under a lease */
-	HF_PLAN_ODP = 2	   /* On-Demand Paging, under a lease: nothing is pinned, and the lease keeps every page reachable */
+	HF_PLAN_ODP = 2,   /* On-Demand Paging, under a lease: nothing is pinned, and the lease keeps every page reachable */
+	HF_PLAN_PINNED = 3 /* pinned by the kernel module holdfast-pin, under a lease of the whole file: FS-DAX without ODP */
 };
 
 #define HF_REG_SETTLE (1u << 0)	  /* allocate, zero and unshare the bytes first, so that their layout can be held */
@@ -45,7 +46,7 @@ enum hf_plan {
 #define HF_REG_FD (1u << 3)	  /* hf_reg_options::fd is the file of every shared mapping in the region */
 
 /**
- * Told while the layout is settled; on the thread that called hf_reg_mr().
+ * Told while the layout is settled, and while holdfast-pin pins pages; on the thread that called hf_reg_mr().
  * @param done_bytes, total_bytes of the region
  * @return 0 to go on; anything else ends hf_reg_mr() with -ECANCELED. What was settled stays so.
  */
@@ -56,7 +57,7 @@ struct hf_reg_options {
 	uint32_t flags; /* HF_REG_* */
 	int32_t fd;	/* with HF_REG_FD: needed only for files that have no name that this process could open (memfd, unlinked, another mount namespace) */
 	const char *label; /* for people, shown by `holdfast leases`: at most HF_LABEL_MAX bytes; may be NULL */
-	hf_settle_progress *progress; /* with HF_REG_SETTLE; may be NULL */
+	hf_settle_progress *progress; /* may be NULL */
 	void *progress_context;
 };
 
@@ -105,7 +106,7 @@ HF_API uint32_t hf_mr_plan(const struct ibv_mr *mr);
 HF_API uint64_t hf_mr_lease_id(const struct ibv_mr *mr, size_t index);
 
 /**
- * @brief The word for a plan: "plain", "odp".
+ * @brief The word for a plan: "plain", "odp", "pinned".
  * @param plan enum hf_plan
  * @return a constant string; "none" for HF_PLAN_NONE, "unknown" for a number that this library doesn't know
  */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demo's story, told in the lab: XFS on persistent memory with DAX at /mnt/hf, a tmpfs beside it, an RDMA end in each of two network namespaces.
+# The demo's story, told in the lab, on 7 with ODP and on 6.1 and 6.12 with the kernel module holdfast-pin: XFS on persistent memory with DAX at /mnt/hf, a tmpfs beside it, an RDMA end in each of two network namespaces.
 # Ends with a status other than 0 when anything is not as the story says.
 set -euo pipefail
 
@@ -31,6 +31,19 @@ register() {
   hear "target-$name" '"ready": true'
   start "writer-$name" ip netns exec hfb hf-lab-writer --device rxe_b --connect 192.0.2.1 --port "$port" --rate-mib 8
   hear "writer-$name" '"ready": true'
+}
+
+# How a file on FS-DAX is registered by the rxe of this kernel.
+case ${LAB_KERNEL:?} in 7) odp=1 ;; *) odp=0 ;; esac
+module=$programs/../../build/kmod/$LAB_KERNEL/holdfast_pin.ko
+
+# register_pinned NAME FILE PORT: a program that calls hf_reg_mr() in the place of ibv_reg_mr().
+register_pinned() {
+  start "target-$1" hf-lab-regmr --device rxe_a --listen "$3" --map "$2:0:$((mib_each << 20))"
+  hear "target-$1" '"ready"|"error"'
+  [[ $heard == *'"plan":"pinned"'* ]] || bad "not registered: $heard"
+  start "writer-$1" ip netns exec hfb hf-lab-writer --device rxe_b --connect 192.0.2.1 --port "$3" --rate-mib 8
+  hear "writer-$1" '"ready": true'
 }
 
 # finish NAME: one last round of remote writes; leaves the writer's word on it in $heard.
@@ -79,9 +92,17 @@ hear daemon 'serving' || bad "holdfastd did not start"
 say "holdfastd: ${heard#holdfastd: }"
 make_file "$pool"
 make_file "$shared"
-register pool "$pool" "${ports[0]}" --odp
+if [ $odp = 1 ]; then
+  register pool "$pool" "${ports[0]}" --odp
+  say "Two ordinary verbs programs register a file on XFS-DAX (ODP) and one on tmpfs (pinned)."
+else
+  shown insmod "$module"
+  register_pinned pool "$pool" "${ports[0]}"
+  say "This adapter has no ODP, and this kernel pins no file on FS-DAX for long. With the module"
+  say "holdfast-pin, a program that calls hf_reg_mr() registers one on XFS-DAX all the same; an"
+  say "ordinary verbs program registers another on tmpfs."
+fi
 register shared "$shared" "${ports[1]}"
-say "Two ordinary verbs programs register a file on XFS-DAX (ODP) and one on tmpfs (pinned)."
 say "Remote writes run all the time."
 echo
 shown holdfast registrations
@@ -90,10 +111,12 @@ protected=$(holdfast registrations --json | jq '[.registrations[] | select(.stat
 
 # Every break source that the filesystem has, each by a process of its own, as nobody where that needs no privilege.
 attack() { # FILE REPORT
-  local status=0
+  local status=0 only=()
+  # Under holdfast-pin all of the file is held: what is harmless elsewhere would wait for the pins there.
+  if [ $odp = 0 ] && [ "$1" = "$pool" ]; then only=(--only break); fi
   start watcher holdfast watch --json --denials
   hear watcher 'watching'
-  hf-lab-break all "$1" --expect refused --user nobody --length $((mib_each << 20)) --scratch-dir "$(dirname "$1")" --json |
+  hf-lab-break all "$1" --expect refused "${only[@]}" --user nobody --length $((mib_each << 20)) --scratch-dir "$(dirname "$1")" --json |
     hf-lab-match --events "/dev/fd/${ear_of[watcher]}" --report "$2" "${colour[@]}" || status=$?
   stop watcher
   return "$status"

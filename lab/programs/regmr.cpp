@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // hf-lab-regmr: registers file mappings by hf_reg_mr() and does with them what is ordered, one order a line of standard input. For the tests of
 // libholdfast-verbs.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,12 +28,15 @@ constexpr const char* kOrders =
     "  unwindow       let it go\n"
     "  fence KIND     rereg-domain, rereg-access, dereg or any\n"
     "  dereg          end the regions\n"
+    "  read           the registered bytes, by read(2) of the first file\n"
+    "  truncate SIZE  the first file, by this process itself\n"
     "  pass SOCKET    send the uverbs descriptor to hf-lab-register --receive SOCKET\n"
     "  quit";
 
 struct Options {
   std::string device = "rxe_a";
   std::vector<std::string> maps;
+  std::uint16_t listen = 0;
   std::uint32_t repeat = 1;
   std::uint64_t stride = 0;
   bool separate = false, read_only = false, settle = false, odp = false, no_odp = false, fork_init = false, windows = false, memfd = false;
@@ -80,6 +86,23 @@ class Holder {
     say({{"ready", true}, {"pid", getpid()}, {"plan", plans.front()}, {"regions", regions_.size()}, {"leases", leases}, {"progress", progress_}});
   }
 
+  /// A writer comes, as to hf-lab-target.
+  void accept_writer(int listener) {
+    pollfd waiting{listener, POLLIN, 0};
+    if (poll(&waiting, 1, 0) != 1) return;
+    hf::Fd socket(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!socket) return;
+    auto connection = std::make_unique<lab::Connection>(context_.get(), domain_.get(), 1);
+    lab::Peer self = connection->self();
+    self.address = reinterpret_cast<std::uintptr_t>(regions_.front()->addr);
+    self.length = regions_.front()->length;
+    self.rkey = regions_.front()->rkey;
+    connection->connect(lab::exchange(socket.get(), self));
+    // Second round: both queue pairs can receive now.
+    lab::exchange(socket.get(), self);
+    writers_.emplace_back(std::move(socket), std::move(connection));
+  }
+
   /// @return false to quit
   bool obey(const std::string& line) {
     std::istringstream words(line);
@@ -93,6 +116,8 @@ class Holder {
     if (order == "fence") answer.update(fence(what));
     if (order == "dereg") answer["result"] = name(dereg());
     if (order == "dereg") answer["text"] = hf_verbs_error_text();
+    if (order == "read") answer["result"] = name(-read_file());
+    if (order == "truncate") answer["result"] = name(::truncate(first_file().c_str(), std::stoll(what)) ? -errno : 0);
     if (order == "pass") {
       lab::send_descriptor(what, context_->cmd_fd);
       answer["result"] = "0";
@@ -116,6 +141,15 @@ class Holder {
     if (error) say({{"error", name(error)}, {"text", hf_verbs_error_text()}});
     if (!error) regions_.push_back(region);
     return !error;
+  }
+
+  std::string first_file() const { return lab::parse_range(options_.maps.front()).file; }
+
+  int read_file() const {
+    const auto range = lab::parse_range(options_.maps.front());
+    const hf::Fd file(open(range.file.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string bytes(range.length, '\0');
+    return file && pread(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(range.offset)) == static_cast<ssize_t>(bytes.size()) ? 0 : EIO;
   }
 
   int dereg() {
@@ -183,6 +217,7 @@ class Holder {
   lab::ProtectionDomain domain_;
   holdfast::Session session_;
   std::vector<ibv_mr*> regions_;
+  std::vector<std::pair<hf::Fd, std::unique_ptr<lab::Connection>>> writers_;
   std::unique_ptr<lab::Connection> near_, far_;
   ibv_mw* window_ = nullptr;
   int progress_ = 0;
@@ -191,12 +226,14 @@ class Holder {
 int run(const Options& options) {
   lab::Orders orders;
   if (options.fork_init && ibv_fork_init()) lab::die("ibv_fork_init", errno);
+  const hf::Fd listener = options.listen ? lab::listen_on(options.listen) : hf::Fd();
   Holder holder(options);
   if (!holder.reg()) return 1;
   holder.ready();
   for (;;) {
-    const auto order = orders.next(-1);
+    const auto order = orders.next(-1, listener.get());
     if (order && !holder.obey(*order)) return 0;
+    if (!order && listener) holder.accept_writer(listener.get());
   }
 }
 
@@ -208,6 +245,7 @@ int main(int argc, char** argv) {
   app.footer(kOrders);
   app.add_option("--device", options.device, "RDMA device")->capture_default_str();
   app.add_option("--map", options.maps, "FILE:OFFSET:LENGTH; several are laid beside each other and registered as one")->required();
+  app.add_option("--listen", options.listen, "TCP port where a hf-lab-writer may connect to the first region");
   app.add_option("--repeat", options.repeat, "map each so many times, --stride bytes apart")->capture_default_str();
   app.add_option("--stride", options.stride, "in the file");
   app.add_flag("--separate", options.separate, "a region for each mapping");

@@ -138,7 +138,7 @@ void print_adapter(const Terminal& terminal, const Found& found) {
 
   Table table({"MOUNT", "FILESYSTEM", "MEMORY", "TO WRITE", "TO READ"});
   std::string notes, last;
-  const auto word = [](const rdma::PlanFound& plan) { return plan.tried ? std::string(rdma::plan_word(plan.plan)) : "?"; };
+  const auto word = [](const rdma::PlanFound& plan) { return plan.tried || plan.plan == rdma::Plan::pinned ? std::string(rdma::plan_word(plan.plan)) : "?"; };
   for (const auto& mount : found.mounts) {
     table.row({mount.mount.point, mount.mount.filesystem, std::string(rdma::backing_word(mount.backing)), word(mount.writer), word(mount.reader)});
     for (const auto* plan : {&mount.writer, &mount.reader}) {

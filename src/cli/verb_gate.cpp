@@ -10,6 +10,7 @@
 #include "cli/daemon_client.hpp"
 #include "cli/terminal.hpp"
 #include "kernel/gate.hpp"
+#include "kernel/pin_device.hpp"
 
 namespace hf::cli {
 
@@ -97,6 +98,11 @@ int detach(const Cli& cli, const GateOptions& options) {
   const auto gate = gate_state();
   if (!gate) return complain(explain(gate.error()));
   const bool anything = gate->armed || gate->other_version || !gate->hooks.empty() || gate->meta;
+  // The one thing that is worse without the gate than it ever was without Holdfast.
+  if (pin_bindings() > 0)
+    std::fprintf(
+        stderr,
+        "Files are bound by holdfast-pin: without the gate, a truncate and the like of these wait, with the file locked, until their holders let go.\n");
   if (anything && !options.yes) {
     bool daemon_runs = false;
     const std::string ends = what_ends(cli, daemon_runs);

@@ -86,6 +86,11 @@ int hf_acquire(hf_session* session, int fd, const hf_range* ranges, size_t count
   return guarded(of(session), [&] { return of(session)->acquire(fd, ranges, count, flags, label ? label : "", *lease); });
 }
 
+int hf_acquire_pin(hf_session* session, int fd, const hf_range* range, const char* label, hf_lease_handle** lease, int* pin_fd) {
+  if (!range || !lease || !pin_fd) return -EINVAL;
+  return guarded(of(session), [&] { return of(session)->acquire_pin(fd, *range, label ? label : "", *lease, *pin_fd); });
+}
+
 int hf_release(hf_lease_handle* lease) {
   if (!lease) return 0;
   return guarded(lease->session, [&] { return lease->session->release(lease); });

@@ -13,7 +13,28 @@ namespace hf::client {
 
 namespace {
 constexpr std::size_t kReadBytes = 64u << 10;
+
+/// recv(), with the descriptors that came along.
+ssize_t receive_with(int socket, char* to, std::size_t bytes, std::deque<Fd>& descriptors) {
+  iovec part{to, bytes};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t count = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const int error = errno;
+  for (cmsghdr* head = count < 0 ? nullptr : CMSG_FIRSTHDR(&message); head; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    descriptors.emplace_back(fd);
+  }
+  errno = error;
+  return count;
 }
+}  // namespace
 
 Channel::Channel(Fd socket) : socket_(std::move(socket)) {
   const int flags = fcntl(socket_.get(), F_GETFL);
@@ -85,7 +106,7 @@ int Channel::receive() {
   for (int rounds = 0; rounds < 64; ++rounds) {
     const std::size_t had = in_.size();
     in_.resize(had + kReadBytes);
-    const ssize_t count = recv(socket_.get(), in_.data() + had, kReadBytes, MSG_DONTWAIT);
+    const ssize_t count = receive_with(socket_.get(), in_.data() + had, kReadBytes, descriptors_);
     const int error = errno;
     in_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
     if (count == 0) return -ECONNRESET;
@@ -93,9 +114,17 @@ int Channel::receive() {
       if (error == EINTR) continue;
       return error == EAGAIN ? 0 : -error;
     }
+    // A descriptor ends what one call takes: there may be more behind it, which makes the socket readable again.
     if (static_cast<std::size_t>(count) < kReadBytes) return 0;
   }
   return 0;
+}
+
+Fd Channel::take_descriptor() {
+  if (descriptors_.empty()) return {};
+  Fd first = std::move(descriptors_.front());
+  descriptors_.pop_front();
+  return first;
 }
 
 int Channel::next(std::optional<Frame>& frame) {

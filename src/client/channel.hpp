@@ -41,6 +41,8 @@ class Channel {
 
   /// Reads what is there. -ECONNRESET: the other end has gone (frames that it sent before can still be taken).
   int receive();
+  /// Takes the oldest descriptor that came along; none where none did. Frames and their descriptors come in the same order.
+  Fd take_descriptor();
   /// Takes the next whole frame. -EPROTO: what came is not a frame.
   int next(std::optional<Frame>& frame);
 
@@ -57,6 +59,7 @@ class Channel {
 
   Fd socket_;
   std::deque<Outgoing> out_;
+  std::deque<Fd> descriptors_;  ///< that came
   std::string in_;
   std::size_t consumed_ = 0;  ///< bytes of in_ that were taken
 };

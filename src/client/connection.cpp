@@ -164,6 +164,7 @@ void Session::dispatch(Frame&& frame) {
 
 void Session::on_reply(Pending& pending, Frame&& frame) {
   hf_wire_acquired acquired{};
+  Fd pin;
   switch (pending.purpose) {
     case Purpose::kHello:
       return on_hello(frame);
@@ -175,7 +176,9 @@ void Session::on_reply(Pending& pending, Frame&& frame) {
       break;
     case Purpose::kAcquire:
     case Purpose::kGiveBack:
-      if (frame.kind != HF_WIRE_ACQUIRED || !read_head(frame, acquired)) break;
+      // Taken in any case, so that descriptors and frames stay in step; one that nobody wants any more is closed, which ends its binding.
+      if (frame.kind == HF_WIRE_ACQUIRED_PIN) pin = channel_->take_descriptor();
+      if ((frame.kind != HF_WIRE_ACQUIRED && !pin) || !read_head(frame, acquired)) break;
       if (pending.purpose == Purpose::kGiveBack) {
         post(Purpose::kIgnore, HF_WIRE_RELEASE, bytes_of(hf_wire_release{acquired.lease}), -1, 0, nullptr);
         channel_->flush();
@@ -184,6 +187,7 @@ void Session::on_reply(Pending& pending, Frame&& frame) {
       // Entered here and not by the caller: the connection may be lost before the caller runs, and then the lease must be among those reclaimed.
       leases_[acquired.lease] = std::make_unique<hf_lease_handle>(hf_lease_handle{this, acquired.lease, acquired.token});
       pending.call->acquired = leases_[acquired.lease].get();
+      pending.call->pin = std::move(pin);
       break;
     case Purpose::kCall:
     case Purpose::kIgnore:

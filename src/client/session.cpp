@@ -195,16 +195,38 @@ int Session::acquire(int fd, const hf_range* ranges, std::size_t count, std::uin
   if (!count) payload += bytes_of(hf_wire_range{0, 0});
   for (std::size_t i = 0; i < count; ++i) payload += bytes_of(hf_wire_range{ranges[i].offset_bytes, ranges[i].length_bytes});
 
+  Call result;
+  if (const int error = acquire(lock, fd, payload, result)) return error;
+  lease = result.acquired;
+  return 0;
+}
+
+int Session::acquire_pin(int fd, const hf_range& range, std::string_view label, hf_lease_handle*& lease, int& pin) {
+  Lock lock(mutex_);
+  if (fd < 0) return fail(EBADF, "not a file descriptor");
+  if (label.size() > HF_LABEL_MAX) return fail(EINVAL, "a label may have " + std::to_string(HF_LABEL_MAX) + " bytes");
+  if (subscription_ & HF_WIRE_SUBSCRIBE_ALL) return fail(EBUSY, "a session that watches can't hold leases\n  Use another session.");
+  hf_wire_acquire head{};
+  head.flags = HF_WIRE_ACQUIRE_PIN;
+  head.ranges = 1;
+  std::memcpy(head.label, label.data(), label.size());
+  std::string payload(bytes_of(head));
+  payload += bytes_of(hf_wire_range{range.offset_bytes, range.length_bytes});
+  Call result;
+  if (const int error = acquire(lock, fd, payload, result)) return error;
+  lease = result.acquired;
+  pin = result.pin.release();
+  return 0;
+}
+
+int Session::acquire(Lock& lock, int fd, std::string_view payload, Call& result) {
   if (!subscription_) {
     // Ahead of the request, so that not even the first denial can be missed.
     subscription_ = HF_WIRE_SUBSCRIBE_OWN;
     if (channel_) post(Purpose::kIgnore, HF_WIRE_SUBSCRIBE, bytes_of(hf_wire_subscribe{subscription_, 0}), -1, 0, nullptr);
   }
-  Call result;
   if (const int error = call(lock, Purpose::kAcquire, HF_WIRE_ACQUIRE, payload, fd, 0, result)) return error;
-  if (!result.acquired) return fail_reply(result.reply);
-  lease = result.acquired;
-  return 0;
+  return result.acquired ? 0 : fail_reply(result.reply);
 }
 
 int Session::release(hf_lease_handle* lease) {

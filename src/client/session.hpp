@@ -56,6 +56,8 @@ class Session {
 
   int set_timeout(int timeout_ms);
   int acquire(int fd, const hf_range* ranges, std::size_t count, std::uint32_t flags, std::string_view label, hf_lease_handle*& lease);
+  /// @param pin set to the binding's descriptor, which is then the caller's
+  int acquire_pin(int fd, const hf_range& range, std::string_view label, hf_lease_handle*& lease, int& pin);
   int release(hf_lease_handle* lease);
   int recall_answer(std::uint64_t lease, std::uint32_t answer);
   int event_fd() const { return epoll_.get(); }
@@ -74,6 +76,7 @@ class Session {
     bool broken = false;  ///< the connection went before the reply came
     Frame reply;
     hf_lease_handle* acquired = nullptr;
+    Fd pin;  ///< of HF_WIRE_ACQUIRED_PIN
   };
   enum class Purpose { kCall, kAcquire, kHello, kReclaim, kReleaseLater, kGiveBack, kIgnore };
   struct Pending {
@@ -89,6 +92,7 @@ class Session {
   int fail(int error, std::string text);
   int fail_reply(const Frame& reply);
 
+  int acquire(Lock& lock, int fd, std::string_view payload, Call& result);
   int call(Lock& lock, Purpose purpose, std::uint32_t kind, std::string_view payload, int fd, std::uint64_t lease, Call& result);
   void wait(Lock& lock, Clock::time_point until);
   void withdraw(std::uint64_t cookie);

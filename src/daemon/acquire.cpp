@@ -15,6 +15,7 @@
 #include "daemon/frame.hpp"
 #include "daemon/words.hpp"
 #include "kernel/file_facts.hpp"
+#include "kernel/pin_device.hpp"
 
 namespace hf {
 namespace {
@@ -150,9 +151,10 @@ tl::unexpected<Error> refused_part(const std::string& path, std::uint32_t reason
   return fail(ENOSPC, fmt::format("{} could not be leased: the gate has no slot for it", path), "End leases of this file that are not needed.");
 }
 
-/// Puts every extent under the lease. What was taken is in `standing` also where this fails.
-Status take_parts(Core& core, const Candidate& candidate, const Admission& admission, Standing& standing, std::vector<hf_part>& raced) {
-  for (const auto& extent : admission.extents) {
+/// Puts every extent under the lease; for holdfast-pin, all of the file first. What was taken is in `standing` also where this fails.
+Status take_parts(Core& core, const AcquireRequest& request, const Candidate& candidate, const Admission& admission, Standing& standing,
+                  std::vector<hf_part>& raced) {
+  const auto take = [&](const Extent& extent, std::uint32_t flags) -> Status {
     hf_part part{.file = candidate.seen.file,
                  .first = extent.first,
                  .end = extent.end,
@@ -160,7 +162,7 @@ Status take_parts(Core& core, const Candidate& candidate, const Admission& admis
                  .slot = HF_NO_SLOT,
                  .reasons = 0,
                  .magic = candidate.seen.magic,
-                 .flags = candidate.seen.flags};
+                 .flags = candidate.seen.flags | flags};
     HF_TRY_ASSIGN(const auto outcome, core.gate().lease_part(standing.record.id, part, standing.record.tgid, admission.page_shift));
     part.slot = outcome.slot;
     part.reasons = outcome.reasons;
@@ -168,7 +170,10 @@ Status take_parts(Core& core, const Candidate& candidate, const Admission& admis
     if (part.slot == HF_NO_SLOT) return refused_part(candidate.file.path, outcome.reasons);
     standing.parts.push_back(part);
     if (outcome.raced) raced.push_back(part);
-  }
+    return {};
+  };
+  if (request.pin) HF_TRY(take(admission.extents.front(), HF_PART_WHOLE));
+  for (const auto& extent : admission.extents) HF_TRY(take(extent, 0));
   return {};
 }
 
@@ -216,7 +221,7 @@ asio::awaitable<Status> look_again(Core& core, Pools& pools, const AcquireReques
 asio::awaitable<Status> stand(Core& core, Pools& pools, const AcquireRequest& request, const Candidate& candidate, const Admission& admission,
                               Standing& standing) {
   std::vector<hf_part> raced;
-  if (auto taken = take_parts(core, candidate, admission, standing, raced); !taken) co_return taken;
+  if (auto taken = take_parts(core, request, candidate, admission, standing, raced); !taken) co_return taken;
   if (auto over = co_await wait_for_breaks(core, std::move(raced), candidate.file.path); !over) co_return over;
   co_return co_await look_again(core, pools, request, candidate, admission);
 }
@@ -233,6 +238,30 @@ Result<hf_wire_acquired> confirm(Core& core, LeaseOwner* owner, const AcquireReq
   return hf_wire_acquired{.lease = standing.record.id, .token = token};
 }
 
+/// What can be told before the lease stands.
+Status check_pin(Core& core, const Candidate& candidate) {
+  core.gate().learn_offsets();
+  if (!candidate.file.dax) return fail(EOPNOTSUPP, fmt::format("{} is not on FS-DAX: it can be registered without holdfast-pin", candidate.file.path));
+  if (!pin_device()) return tl::unexpected(no_pin_device(candidate.file.path));
+  return {};
+}
+
+/// The committed lease becomes one that lasts as long as the binding does.
+asio::awaitable<Result<Acquired>> bind(Core& core, Pools& pools, const AcquireRequest& request, const Candidate& candidate, const Admission& admission,
+                                       hf_wire_acquired lease) {
+  constexpr std::uint64_t kPageMask = 4095;
+  const auto& asked = admission.extents.front();
+  const Extent pages{asked.first & ~kPageMask, (asked.end + kPageMask) & ~kPageMask};
+  const auto work = [&] { return bind_pin(request.file.get(), pages, lease.lease, candidate.file.path); };
+  auto bound = co_await run_in(pools.layout, work);
+  if (!bound) {
+    core.withdraw(lease.lease);
+    co_return tl::unexpected(bound.error());
+  }
+  core.learn(lease.lease);
+  co_return Acquired{.lease = lease, .pin = std::move(*bound)};
+}
+
 }  // namespace
 
 Result<AcquireRequest> parse_acquire(const Peer& peer, std::string_view payload, std::vector<Fd> descriptors) {
@@ -240,21 +269,29 @@ Result<AcquireRequest> parse_acquire(const Peer& peer, std::string_view payload,
   if (!head || payload.size() != std::size_t{head->ranges} * sizeof(hf_wire_range))
     return fail(EPROTO, "ACQUIRE request of a wrong size", "Use the libholdfast that came with this holdfastd.");
   if (head->ranges > HF_WIRE_RANGES_MAX) return fail(E2BIG, fmt::format("more than {} ranges in one lease", HF_WIRE_RANGES_MAX), "Acquire several leases.");
-  if (head->flags & ~HF_WIRE_ACQUIRE_SETTLE) return fail(EINVAL, fmt::format("unknown flags {:#x}", head->flags), "Use a holdfastd as new as the library.");
+  if (head->flags & ~(HF_WIRE_ACQUIRE_SETTLE | HF_WIRE_ACQUIRE_PIN))
+    return fail(EINVAL, fmt::format("unknown flags {:#x}", head->flags), "Use a holdfastd as new as the library.");
   if (descriptors.size() != 1)
     return fail(EBADF, fmt::format("{} descriptors came with the request, and it takes one", descriptors.size()),
                 "Send the file's descriptor with the first byte of the request.");
-  AcquireRequest request{.peer = peer, .file = std::move(descriptors.front()), .settle = (head->flags & HF_WIRE_ACQUIRE_SETTLE) != 0};
+  AcquireRequest request{.peer = peer,
+                         .file = std::move(descriptors.front()),
+                         .settle = (head->flags & HF_WIRE_ACQUIRE_SETTLE) != 0,
+                         .pin = (head->flags & HF_WIRE_ACQUIRE_PIN) != 0};
   request.label.assign(head->label, ::strnlen(head->label, sizeof(head->label)));
   while (const auto range = take<hf_wire_range>(payload)) request.ranges.push_back({range->offset_bytes, range->length_bytes});
   // No ranges: the whole file as it is now.
   if (request.ranges.empty()) request.ranges.push_back({});
+  if (request.pin && request.ranges.size() != 1) return fail(EINVAL, "holdfast-pin binds one range", "Acquire a lease for each.");
   return request;
 }
 
-asio::awaitable<Result<hf_wire_acquired>> acquire(Core& core, Pools& pools, LeaseOwner* owner, AcquireRequest request) {
+asio::awaitable<Result<Acquired>> acquire(Core& core, Pools& pools, LeaseOwner* owner, AcquireRequest request) {
   auto candidate = examine(core, request);
   if (!candidate) co_return tl::unexpected(candidate.error());
+  if (request.pin) {
+    if (auto fits = check_pin(core, *candidate); !fits) co_return tl::unexpected(fits.error());
+  }
   // The caller first: settling writes to the file.
   if (auto admitted = admit_caller(candidate->file, candidate->caller); !admitted) co_return tl::unexpected(admitted.error());
   if (auto may = check_policy(core, request.peer, *candidate); !may) co_return tl::unexpected(may.error());
@@ -274,7 +311,10 @@ asio::awaitable<Result<hf_wire_acquired>> acquire(Core& core, Pools& pools, Leas
     core.withdraw(*id);
     co_return tl::unexpected(stands.error());
   }
-  co_return confirm(core, owner, request, *candidate, *admission, standing);
+  auto confirmed = confirm(core, owner, request, *candidate, *admission, standing);
+  if (!confirmed) co_return tl::unexpected(confirmed.error());
+  if (!request.pin) co_return Acquired{.lease = *confirmed, .pin = {}};
+  co_return co_await bind(core, pools, request, *candidate, *admission, *confirmed);
 }
 
 }  // namespace hf

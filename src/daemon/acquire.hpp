@@ -42,6 +42,7 @@ struct AcquireRequest {
   Peer peer;
   Fd file;
   bool settle = false;
+  bool pin = false;  ///< one range, bound by holdfast-pin under a lease of the whole file
   std::string label;
   std::vector<RangeRequest> ranges;
   hf_lease_kind kind = HF_LEASE_PROCESS;  ///< HF_LEASE_STATIC: the administrator's, which ends with no process
@@ -50,7 +51,12 @@ struct AcquireRequest {
 /// Reads the payload of an ACQUIRE frame. @param descriptors that came with it: exactly one
 Result<AcquireRequest> parse_acquire(const Peer& peer, std::string_view payload, std::vector<Fd> descriptors);
 
+struct Acquired {
+  hf_wire_acquired lease{};
+  Fd pin;  ///< the binding, where one was asked for
+};
+
 /// Runs on the event loop; looks at disks in the pools.
-asio::awaitable<Result<hf_wire_acquired>> acquire(Core& core, Pools& pools, LeaseOwner* owner, AcquireRequest request);
+asio::awaitable<Result<Acquired>> acquire(Core& core, Pools& pools, LeaseOwner* owner, AcquireRequest request);
 
 }  // namespace hf

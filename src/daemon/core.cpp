@@ -122,7 +122,7 @@ void Core::end_overdue(std::uint64_t now_ns) {
   constexpr std::uint64_t kSecondNs = 1'000'000'000;
   std::vector<LeaseId> over;
   for (const auto& [id, lease] : table_.leases()) {
-    if (lease.holder.kind != HF_LEASE_PROCESS || lease.holder.uid == 0 || lease.files.empty()) continue;
+    if (lease.holder.kind != HF_LEASE_PROCESS || lease.holder.uid == 0 || lease.files.empty() || lease.state == HF_STATE_BOUND) continue;
     const auto limit_s = guards_.of(lease.files.front().key.device).quota.time_s;
     if (limit_s && now_ns / kSecondNs > lease.since_ns / kSecondNs + limit_s) over.push_back(id);
   }
@@ -207,10 +207,13 @@ Denial Core::describe(const hf_denial& event) {
   denial.breaker = identity_.complete(event);
   const hf_question question{.op = event.op, .task = event.tgid, .first = event.first, .end = event.end};
   for (const auto* lease : table_.touched(event.file, question)) {
+    denial.whole = denial.whole || lease->on(event.file)->whole;
     denial.leases.push_back({lease->id, lease->holder.tgid, lease->holder.uid, lease->holder.comm, lease->holder.label});
     if (denial.path.empty()) denial.path = lease->on(event.file)->path;
   }
   const std::string_view captured(event.file_path, ::strnlen(event.file_path, sizeof(event.file_path)));
+  // hf_range_whole(): it touches no byte.
+  if (denial.whole && event.first == HF_RANGE_END - 1) denial.touched = {0, HF_RANGE_END};
   // The path that the breaker's own call went by, as it is now, before the one that the lease was taken by.
   if (!captured.empty()) denial.path = mounts_.absolute(event.file.device, forward_path(captured, event.cut & HF_CUT_FILE));
   return denial;
@@ -382,6 +385,8 @@ void Core::process_gone(const ProcessKey& process) {
 /// Ends a lease in the kernel, then here. One that the kernel can't end now stands, is still listed, and is tried again.
 Status Core::end(LeaseId id) {
   const auto ended = gate_.lease_end(id);
+  // holdfast-pin relies on it: the kernel ends it with the binding, and tells.
+  if (!ended && ended.error().code == EINPROGRESS) return {};
   if (!ended && ended.error().code != ENOENT) {
     to_end_.insert(id);
     hooks_.report(ended.error());

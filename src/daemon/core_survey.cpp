@@ -94,6 +94,13 @@ void Core::note_survey(LeaseId id, const Survey& result) {
     }
     for (const auto& warning : part.warnings) warnings.push_back(part.path + ": " + warning);
   }
+  // Of a view of holdfast-pin nothing is found there, but the lease that it was bound under knows.
+  for (auto& file : lease.files)
+    for (const auto* other : table_.on_file(file.key))
+      if (const auto* known = other->on(file.key); file.path.empty() && !known->path.empty()) {
+        file.path = known->path;
+        file.page_shift = known->page_shift;
+      }
   if (warnings.empty())
     warnings_.erase(id);
   else

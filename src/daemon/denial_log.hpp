@@ -25,8 +25,9 @@ struct Denial {
   hf_file_key file{};
   std::uint32_t magic = 0;
   std::string path;
-  Extent touched;  ///< by the operation
-  Extent leased;   ///< the extent that refused it
+  Extent touched;      ///< by the operation
+  Extent leased;       ///< the extent that refused it
+  bool whole = false;  ///< the file is held as a whole, for holdfast-pin
   std::uint64_t detail = 0;
   Breaker breaker;
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/fd.hpp"
 #include "base/result.hpp"
 
 namespace hf {
@@ -24,7 +25,8 @@ class Outbox {
     return std::clamp(kEventBytesOfAll / std::max<std::size_t>(connections, 1), kEventBytesMin, kEventBytesMax);
   }
 
-  void answer(std::string frame);
+  /// @param descriptor goes along, and is closed here afterwards
+  void answer(std::string frame, Fd descriptor = {});
 
   /// Queues an event, made by `make(lost)` with the number of events that this connection missed before it; or counts it as missed, where
   /// `room_bytes` or more are waiting.
@@ -45,7 +47,12 @@ class Outbox {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  std::deque<std::string> frames_;
+  struct Frame {
+    std::string bytes;
+    Fd descriptor;
+  };
+
+  std::deque<Frame> frames_;
   std::size_t sent_ = 0;  ///< of the first frame
   std::size_t bytes_ = 0;
   std::uint64_t lost_ = 0;

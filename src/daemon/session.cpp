@@ -110,7 +110,7 @@ asio::awaitable<void> Session::handle(Frame frame) {
       co_await handle_acquire(std::move(frame));
       break;
     case HF_WIRE_RELEASE:
-      answer(cookie, release(frame));
+      co_await handle_release(std::move(frame));
       break;
     case HF_WIRE_RECLAIM:
       answer(cookie, reclaim(frame));
@@ -154,17 +154,37 @@ asio::awaitable<void> Session::handle_acquire(Frame frame) {
     refuse(cookie, request.error());
     co_return;
   }
-  const auto acquired = co_await acquire(context_.core, context_.pools, this, std::move(*request));
-  if (acquired)
-    answer(HF_WIRE_ACQUIRED, cookie, bytes_of(*acquired));
-  else
+  auto acquired = co_await acquire(context_.core, context_.pools, this, std::move(*request));
+  if (!acquired)
     refuse(cookie, acquired.error());
+  else if (acquired->pin)
+    answer(HF_WIRE_ACQUIRED_PIN, cookie, bytes_of(acquired->lease), std::move(acquired->pin));
+  else
+    answer(HF_WIRE_ACQUIRED, cookie, bytes_of(acquired->lease));
 }
 
-Status Session::release(const Frame& frame) {
+/// A lease that holdfast-pin relies on ends a moment after the last mapping: who has let go of that may expect its end with the answer.
+asio::awaitable<void> Session::handle_release(Frame frame) {
+  using namespace std::chrono;
+  constexpr auto kMost = seconds(1);
+  const auto cookie = frame.header.cookie;
+  const auto lease = release(frame);
+  if (!lease) co_return refuse(cookie, lease.error());
+  asio::steady_timer timer(socket_.get_executor());
+  const auto until = steady_clock::now() + kMost;
+  for (auto pause = milliseconds(1); !closed_ && context_.core.table().find(*lease) && steady_clock::now() < until; pause *= 2) {
+    timer.expires_after(pause);
+    asio::error_code error;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }
+  answer(cookie, Status{});
+}
+
+Result<LeaseId> Session::release(const Frame& frame) {
   HF_TRY(no_descriptors(frame));
   HF_TRY_ASSIGN(const auto request, only<hf_wire_release>(frame.payload, "RELEASE"));
-  return context_.core.release(request.lease, this);
+  HF_TRY(context_.core.release(request.lease, this));
+  return request.lease;
 }
 
 Status Session::reclaim(const Frame& frame) {
@@ -272,9 +292,9 @@ void Session::announce(const Announcement& announcement) {
   flush();
 }
 
-void Session::answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload) {
+void Session::answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload, Fd descriptor) {
   if (closed_) return;
-  outbox_.answer(frame_bytes(kind, cookie, payload));
+  outbox_.answer(frame_bytes(kind, cookie, payload), std::move(descriptor));
   flush();
 }
 

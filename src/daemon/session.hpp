@@ -57,12 +57,13 @@ class Session final : public LeaseOwner, public std::enable_shared_from_this<Ses
   asio::awaitable<void> drained();
   Status hello(const Frame& frame);
   Status subscribe(const Frame& frame);
-  Status release(const Frame& frame);
+  asio::awaitable<void> handle_release(Frame frame);
+  Result<LeaseId> release(const Frame& frame);
   Status reclaim(const Frame& frame);
   Status recall_answer(const Frame& frame);
   asio::awaitable<void> query(Frame frame);
 
-  void answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {});
+  void answer(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {}, Fd descriptor = {});
   std::size_t room() const;  ///< for events, in bytes
   void answer(std::uint64_t cookie, const Status& status);
   void refuse(std::uint64_t cookie, const Error& error);

@@ -10,6 +10,7 @@
 
 #include "kernel/file_facts.hpp"
 #include "kernel/paths.hpp"
+#include "kernel/pin_device.hpp"
 
 namespace hf {
 namespace {
@@ -88,6 +89,8 @@ Survey survey(const SurveyRequest& request, const ProcessTable& processes) {
   for (const auto& mapping : *mappings) {
     // System V shared memory is a file whose number may be 0.
     if (!mapping.inode && !mapping.path.starts_with('/')) continue;
+    // A view of holdfast-pin: the observer has seen which file it shows, and opening it again would show none.
+    if (is_pin_view(mapping)) continue;
     auto part = part_of(mapping, request);
     look_at_file(pid, mapping, processes.root(), request.keep_files, part);
     result.parts.push_back(std::move(part));

@@ -76,6 +76,8 @@ std::string_view state_word(std::uint32_t state) {
       return "observed";
     case HF_STATE_UNPROTECTED:
       return "unprotected";
+    case HF_STATE_BOUND:
+      return "bound";
     case HF_STATE_NO_FILE:
       return "no-file";
     default:

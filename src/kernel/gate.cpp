@@ -19,6 +19,7 @@
 #include "holdfast.skel.h"
 #include "kernel/gate_pins.hpp"
 #include "kernel/kallsyms.hpp"
+#include "kernel/pin_device.hpp"
 #include "kernel/probes.hpp"
 
 namespace hf {
@@ -357,6 +358,7 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
 }
 
 void Gate::learn_offsets() {
+  std::atomic_ref(impl_->control->pin_device).store(pin_device());
   auto device_name = std::atomic_ref(impl_->control->device_name_offset);
   auto xfs_inode = std::atomic_ref(impl_->control->xfs_inode_offset);
   // What is built in has no folder there, and is found the first time.

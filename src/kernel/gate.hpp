@@ -88,6 +88,7 @@ class Gate {
   /// Is a break that was let through earlier still under way on these bytes? Ask until it is not, where lease_part() said so.
   Result<bool> raced(const hf_part& part) const;
   Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons);
+  /// EINPROGRESS: holdfast-pin relies on it, and ends it.
   Status lease_end(std::uint64_t lease);
   /// Every break of the file is told as HF_EVENT_TRACED from now on, leased or not, until trace_end(); counted.
   Status trace_begin(const hf_file_key& file);

@@ -40,6 +40,7 @@ Lease lease_from_kernel(const hf_lease& record, std::span<const hf_part> parts) 
     file.reasons |= part.reasons;
     file.magic = part.magic;
     file.dax = file.dax || (part.flags & HF_PART_DAX) != 0;
+    file.whole = file.whole || (part.slot != HF_NO_SLOT && (part.flags & HF_PART_WHOLE) != 0);
     file.merged = file.merged || (part.flags & HF_PART_MERGED) != 0;
   }
   return lease;

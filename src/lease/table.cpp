@@ -24,6 +24,7 @@ void normalise(Lease& lease) {
     into.unprotected.add(file.unprotected);
     into.reasons |= file.reasons;
     into.dax = into.dax || file.dax;
+    into.whole = into.whole || file.whole;
     into.merged = into.merged || file.merged;
     if (!into.magic) into.magic = file.magic;
     if (!into.page_shift) into.page_shift = file.page_shift;
@@ -55,6 +56,11 @@ hf_slot slot_of(const Extent& extent, std::uint32_t holder, std::uint32_t page_s
 void decide_lease(const Lease& lease, const hf_file_key& key, const hf_question& question, hf_answer& answer) {
   const LeasedFile* file = lease.on(key);
   if (!file) return;
+  if (file->whole) {
+    const hf_slot slot{.state = 1, .first = 0, .end = HF_RANGE_END, .holder = lease.holder.tgid, .flags = HF_SLOT_WHOLE};
+    hf_decide_slot(&question, &slot, &answer);
+    return;
+  }
   for (const Extent& extent : file->extents) {
     const hf_slot slot = slot_of(extent, lease.holder.tgid, file->page_shift);
     hf_decide_slot(&question, &slot, &answer);

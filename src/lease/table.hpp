@@ -51,6 +51,7 @@ struct LeasedFile {
   std::uint32_t magic = 0;       ///< super_block::s_magic; 0: not known
   std::uint32_t page_shift = 0;  ///< of the pages that back it; 0: not known yet, taken for 12
   bool dax = false;
+  bool whole = false;   ///< the gate holds all of the file, whatever its size
   bool merged = false;  ///< the gate ran out of slots: it protects more than `extents`
   std::string path;     ///< as known; only user space knows it
 

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "base/fd.hpp"
+#include "holdfast_pin.h"
 
 namespace hf::rdma {
 namespace {
@@ -51,6 +52,9 @@ PlanFound find(ibv_pd* domain, int fd, std::size_t bytes, const PlanQuestion& qu
   int access = IBV_ACCESS_REMOTE_READ;
   if (question.writable) access |= IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
   for (const auto plan : plans_to_try(question)) {
+    // Not without holdfastd, which binds for those who may hold the file.
+    if (plan == Plan::pinned)
+      return {.plan = plan, .reason = "holdfast-pin is loaded; not tried: hf_reg_mr() does it by way of holdfastd", .mend = {}, .tried = false};
     auto& outcome = plan == Plan::odp ? attempts.odp : attempts.plain;
     outcome = try_registration(domain, memory, access | (plan == Plan::odp ? IBV_ACCESS_ON_DEMAND : 0));
     if (*outcome == 0) return {.plan = plan, .reason = {}, .mend = {}, .tried = true};
@@ -99,7 +103,8 @@ MountPlan try_mount(ibv_pd* domain, const MountFacts& mount) {
     return found;
   }
   found.backing = backing_of(mount.magic, is_dax(file.get()));
-  PlanQuestion question{.backing = found.backing, .writable = true, .adapter_odp = claims_odp(domain->context)};
+  PlanQuestion question{
+      .backing = found.backing, .writable = true, .adapter_odp = claims_odp(domain->context), .pin = ::access(HOLDFAST_PIN_DEVICE, F_OK) == 0};
   found.writer = find(domain, file.get(), bytes, question, mount);
   question.writable = false;
   // A reader's pages must be there: a hole can't be pinned for reading on every filesystem.

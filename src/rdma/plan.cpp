@@ -29,6 +29,7 @@ Backing backing_of(std::uint32_t magic, bool dax) {
 std::vector<Plan> plans_to_try(const PlanQuestion& question) {
   const bool odp = question.adapter_odp && !question.never_odp;
   const bool odp_first = question.prefer_odp || question.backing == Backing::dax || question.backing == Backing::page_cache;
+  if (question.backing == Backing::dax && question.pin) return odp ? std::vector{Plan::odp, Plan::pinned} : std::vector{Plan::pinned};
   if (!odp) return {Plan::plain};
   return odp_first ? std::vector{Plan::odp, Plan::plain} : std::vector{Plan::plain, Plan::odp};
 }
@@ -41,9 +42,10 @@ Error refusal(const PlanQuestion& question, const Attempts& attempts, std::strin
   if (pinned_too_much)
     return {ENOMEM, text("the process may not pin that much memory, or there is none left"),
             "Next: raise its limit on locked memory (ulimit -l; LimitMEMLOCK= of a unit)"};
-  if (question.backing == Backing::dax && !question.adapter_odp)
-    return {EOPNOTSUPP, text("it is on FS-DAX, which this kernel does not let be pinned for long, and the adapter has no ODP"),
-            "Next: use an adapter with ODP (holdfast devices), or keep the file on tmpfs or hugetlbfs"};
+  if (question.backing == Backing::dax && !question.adapter_odp && !question.pin)
+    return {
+        EOPNOTSUPP, text("it is on FS-DAX, which this kernel does not let be pinned for long, and the adapter has no ODP"),
+        "Next: use an adapter with ODP (holdfast devices), load the kernel module holdfast-pin (Linux 6.1 to 6.14), or keep the file on tmpfs or hugetlbfs"};
   if (question.backing == Backing::dax && question.never_odp)
     return {EOPNOTSUPP, text("it is on FS-DAX, which this kernel does not let be pinned for long, and ODP was ruled out"), "Next: allow ODP"};
   if (question.backing == Backing::page_cache && question.writable && !question.adapter_odp)
@@ -66,6 +68,8 @@ std::string_view plan_word(Plan plan) {
       return "plain";
     case Plan::odp:
       return "odp";
+    case Plan::pinned:
+      return "pinned";
     case Plan::refused:
       break;
   }

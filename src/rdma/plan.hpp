@@ -13,8 +13,9 @@ namespace hf::rdma {
 
 enum class Plan {
   refused,
-  plain,  ///< pinned; the lease keeps the layout under the pin
-  odp,    ///< On-Demand Paging: nothing is pinned; the lease keeps every page reachable
+  plain,   ///< pinned; the lease keeps the layout under the pin
+  odp,     ///< On-Demand Paging: nothing is pinned; the lease keeps every page reachable
+  pinned,  ///< plain, over a view of the kernel module holdfast-pin: FS-DAX without ODP
 };
 
 /// What backs the memory. In the order of how hard it is to register: of several, the last counts.
@@ -26,12 +27,14 @@ struct PlanQuestion {
   bool adapter_odp = false;  ///< the adapter has ODP
   bool prefer_odp = false;   ///< the program asked for it
   bool never_odp = false;
+  bool pin = false;  ///< the kernel module holdfast-pin is loaded
 };
 
 /// tmpfs and hugetlbfs are memory; other filesystems are DAX or page cache.
 Backing backing_of(std::uint32_t magic, bool dax);
 
 /// The plans to try, the best first: on FS-DAX and page cache ODP where the adapter has it, since stock kernels refuse to pin them for long; plain elsewhere.
+/// On FS-DAX holdfast-pin, where it is loaded, takes the place of what these kernels refuse.
 std::vector<Plan> plans_to_try(const PlanQuestion& question);
 
 /// What came of trying them.

@@ -15,7 +15,8 @@ using hf::rdma::FenceKind;
 using hf::verbs::Registration;
 
 static_assert(static_cast<int>(HF_PLAN_PLAIN) == static_cast<int>(hf::rdma::Plan::plain) &&
-              static_cast<int>(HF_PLAN_ODP) == static_cast<int>(hf::rdma::Plan::odp));
+              static_cast<int>(HF_PLAN_ODP) == static_cast<int>(hf::rdma::Plan::odp) &&
+              static_cast<int>(HF_PLAN_PINNED) == static_cast<int>(hf::rdma::Plan::pinned));
 
 /// An ibv_mr has no room for what belongs to it, so that is found by its address.
 struct Regions {
@@ -141,6 +142,8 @@ const char* hf_plan_name(uint32_t plan) {
       return "plain";
     case HF_PLAN_ODP:
       return "odp";
+    case HF_PLAN_PINNED:
+      return "pinned";
     default:
       return "unknown";
   }

@@ -90,7 +90,9 @@ Result<std::vector<MappedFile>> files_of(const void* address, std::size_t length
     if (offset >= size || mapped_end > (size + page - 1) / page * page)
       return fail(ERANGE, fmt::format("{} ends at {} bytes, and the region reaches to {}", mapping.path, size, mapped_end),
                   "Next: give the file its size before it is registered");
+    found.address_minus_offset = from - offset;
     auto& entry = files.try_emplace({status.st_dev, status.st_ino}, std::move(found)).first->second;
+    entry.linear = entry.linear && entry.address_minus_offset == from - offset;
     add_range(entry.ranges, {offset, std::min(mapped_end, size) - offset});
   }
   if (reached < end) return fail(EFAULT, fmt::format("nothing is mapped at {:#x}, which is in the region", reached), "Next: map all of it first");

@@ -20,6 +20,8 @@ struct MappedFile {
   std::string path;
   rdma::Backing backing = rdma::Backing::memory_file;
   std::vector<hf_range> ranges;
+  std::uintptr_t address_minus_offset = 0;  ///< of its first mapping there
+  bool linear = true;                       ///< and of all others: address and offset go together
 };
 
 /// The files mapped shared in [address, address + length), each once. Private mappings and anonymous memory are none.

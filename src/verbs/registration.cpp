@@ -5,21 +5,12 @@
 
 #include <algorithm>
 
+#include "holdfast_pin.h"
+
 namespace hf::verbs {
 namespace {
 
 constexpr std::uint64_t kSettleStepBytes = 64ull << 20;  // bounds what one call to holdfastd takes
-
-/// What libholdfast said of its last failure.
-tl::unexpected<Error> session_error(hf_session* session, int result) {
-  std::string text(hf_error_text(session, nullptr, 0), '\0');
-  hf_error_text(session, text.data(), text.size() + 1);
-  const auto line = text.find('\n');
-  if (line == text.npos) return fail(-result, text.empty() ? std::generic_category().message(-result) : text);
-  auto hint = text.substr(line + 1);
-  hint.erase(0, hint.find_first_not_of(' '));
-  return fail(-result, text.substr(0, line), hint);
-}
 
 std::uint64_t total_bytes(const std::vector<MappedFile>& files) {
   std::uint64_t total = 0;
@@ -30,6 +21,16 @@ std::uint64_t total_bytes(const std::vector<MappedFile>& files) {
 
 }  // namespace
 
+tl::unexpected<Error> session_error(hf_session* session, int result) {
+  std::string text(hf_error_text(session, nullptr, 0), '\0');
+  hf_error_text(session, text.data(), text.size() + 1);
+  const auto line = text.find('\n');
+  if (line == text.npos) return fail(-result, text.empty() ? std::generic_category().message(-result) : text);
+  auto hint = text.substr(line + 1);
+  hint.erase(0, hint.find_first_not_of(' '));
+  return fail(-result, text.substr(0, line), hint);
+}
+
 Registration::Registration(const Request& request) : request_(request), owner_(::getpid()) {}
 
 bool Registration::foreign() const { return owner_ != ::getpid(); }
@@ -37,6 +38,7 @@ bool Registration::foreign() const { return owner_ != ::getpid(); }
 Registration::~Registration() {
   if (foreign()) return;
   if (region_) ibv_dereg_mr(region_);
+  view_ = {};
   for (auto* lease : leases_) hf_release(lease);
 }
 
@@ -48,11 +50,12 @@ Result<std::unique_ptr<Registration>> Registration::make(const Request& request)
       .writable = (request.access & (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_MW_BIND)) != 0,
       .adapter_odp = rdma::claims_odp(request.domain->context),
       .prefer_odp = (request.options.flags & HF_REG_ODP) != 0,
-      .never_odp = (request.options.flags & HF_REG_NO_ODP) != 0};
+      .never_odp = (request.options.flags & HF_REG_NO_ODP) != 0,
+      .pin = ::access(HOLDFAST_PIN_DEVICE, F_OK) == 0};
   for (const auto& file : files) question.backing = std::max(question.backing, file.backing);
   if (request.options.flags & HF_REG_SETTLE) HF_TRY(made->settle(files));
   HF_TRY(made->lease(files));
-  HF_TRY(made->reg(question, files.empty() ? "the memory" : files.front().path));
+  HF_TRY(made->reg(question, files));
   return made;
 }
 
@@ -91,13 +94,14 @@ Status Registration::lease(const std::vector<MappedFile>& files) {
   return {};
 }
 
-Status Registration::reg(rdma::PlanQuestion question, const std::string& what) {
+Status Registration::reg(const rdma::PlanQuestion& question, const std::vector<MappedFile>& files) {
   auto plans = rdma::plans_to_try(question);
   // As with ibv_reg_mr(): who says ODP gets ODP or an error.
   const bool only_odp = request_.access & IBV_ACCESS_ON_DEMAND;
   if (only_odp) plans = {rdma::Plan::odp};
   rdma::Attempts attempts;
   for (const auto plan : plans) {
+    if (plan == rdma::Plan::pinned) return reg_pinned(files);
     const bool odp = plan == rdma::Plan::odp;
     region_ = ibv_reg_mr(request_.domain, request_.address, request_.length, request_.access | (odp ? IBV_ACCESS_ON_DEMAND : 0));
     if (region_) {
@@ -107,7 +111,24 @@ Status Registration::reg(rdma::PlanQuestion question, const std::string& what) {
     }
     (odp ? attempts.odp : attempts.plain) = errno;
   }
-  return tl::unexpected(rdma::refusal(question, attempts, what));
+  return tl::unexpected(rdma::refusal(question, attempts, files.empty() ? "the memory" : files.front().path));
+}
+
+/// The region is made over another mapping of the same pages, and known to both ends by the addresses that the program has.
+Status Registration::reg_pinned(const std::vector<MappedFile>& files) {
+  if (files.size() != 1) return fail(EOPNOTSUPP, "a region over several files can't be made by holdfast-pin", "Next: register each of them by itself");
+  hf_lease_handle* lease = nullptr;
+  auto view = PinnedView::make(files.front(), request_.address, request_.length, request_.session, request_.options, lease);
+  // That lease is of all of the file: it comes in the place of the one of the bytes.
+  if (lease) std::swap(leases_.front(), lease);
+  if (lease) hf_release(lease);
+  if (!view) return tl::unexpected(view.error());
+  region_ = ibv_reg_mr_iova(request_.domain, view->start(), request_.length, reinterpret_cast<std::uintptr_t>(request_.address), request_.access);
+  if (!region_) return tl::unexpected(rdma::refusal({.backing = rdma::Backing::dax, .pin = true}, {.plain = errno, .odp = {}}, files.front().path));
+  region_->addr = request_.address;
+  view_ = std::move(*view);
+  plan_ = rdma::Plan::pinned;
+  return {};
 }
 
 int Registration::dereg() {

@@ -12,6 +12,7 @@
 #include "holdfast/verbs.h"
 #include "rdma/fence.hpp"
 #include "verbs/files.hpp"
+#include "verbs/pinned_view.hpp"
 
 namespace hf::verbs {
 
@@ -45,13 +46,15 @@ class Registration {
   explicit Registration(const Request& request);
   Status settle(const std::vector<MappedFile>& files);
   Status lease(const std::vector<MappedFile>& files);
-  Status reg(rdma::PlanQuestion question, const std::string& what);
+  Status reg(const rdma::PlanQuestion& question, const std::vector<MappedFile>& files);
+  Status reg_pinned(const std::vector<MappedFile>& files);
 
   Request request_;
   pid_t owner_;
   ibv_mr* region_ = nullptr;
   rdma::Plan plan_ = rdma::Plan::refused;
   std::vector<hf_lease_handle*> leases_;
+  PinnedView view_;  ///< by which the region was made, with Plan::pinned
   rdma::ProtectionDomain quarantine_;
 };
 

@@ -36,6 +36,47 @@ hf_question fallocates(__u32 mode, __u64 offset, __u64 length) {
   return question;
 }
 
+hf_question waits(__u32 op, __u32 task = kStranger) {
+  hf_question question = asks(op, 0, 0, task);
+  hf_range_whole(&question);
+  return question;
+}
+
+TEST(Decide, WhatMovesNoByteIsRefusedWhereAllOfTheFileIsHeld) {
+  hf_slot whole = leased(0, HF_RANGE_END);
+  EXPECT_EQ(answer_to(waits(HF_OP_TRUNCATE), whole), 0) << "a window's hold, or a lease to the end, is not of the whole file";
+  whole.flags = HF_SLOT_WHOLE;
+  EXPECT_EQ(answer_to(waits(HF_OP_TRUNCATE), whole), HF_ETXTBSY);
+  EXPECT_EQ(answer_to(waits(HF_OP_TRUNCATE, kHolder), whole), HF_EDEADLK);
+  EXPECT_EQ(answer_to(asks(HF_OP_PUNCH, 1 << 20, 2 << 20), whole), HF_ETXTBSY) << "anywhere in it";
+  EXPECT_EQ(answer_to(waits(HF_OP_LAYOUT_CALL), leased(0, 1 << 20)), 0);
+}
+
+TEST(Decide, AHolderMayNeverBreakAFileThatIsHeldWhole) {
+  hf_slot whole = leased(0, HF_RANGE_END);
+  auto question = asks(HF_OP_TRUNCATE, 0, HF_RANGE_END, kHolder);
+  question.flags = HF_MOUNT_OWN_ALLOWED;
+  EXPECT_EQ(answer_to(question, whole), 0);
+  whole.flags = HF_SLOT_WHOLE;
+  EXPECT_EQ(answer_to(question, whole), HF_EDEADLK);
+}
+
+TEST(Decide, TheTripwireGoesByTheBytesOfAFileThatIsHeldWhole) {
+  hf_slot whole = leased(0, HF_RANGE_END);
+  whole.flags = HF_SLOT_WHOLE;
+  auto question = asks(HF_OP_NONE, 1 << 20, 2 << 20);
+  question.flags = HF_QUESTION_LEASES_ONLY;
+  EXPECT_EQ(answer_to(question, whole), 0);
+  EXPECT_EQ(answer_to(question, leased(1 << 20, 2 << 20)), HF_ETXTBSY);
+}
+
+TEST(Decide, SealsAreForWhatMovesBytes) {
+  auto question = waits(HF_OP_TRUNCATE);
+  hf_answer answer{};
+  hf_decide_seals(&question, ~0u, &answer);
+  EXPECT_EQ(answer.error, 0u);
+}
+
 TEST(Decide, RangesThatShareAByteOverlap) {
   EXPECT_TRUE(hf_overlap(0, 10, 9, 20));
   EXPECT_TRUE(hf_overlap(9, 20, 0, 10));

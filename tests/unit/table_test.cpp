@@ -169,6 +169,18 @@ TEST(LeaseTable, HugePagesAreHeldWhole) {
   EXPECT_EQ(table.decide(kFileA, asks(HF_OP_PUNCH, 2 << 20, HF_RANGE_END)).error, 0u);
 }
 
+TEST(LeaseTable, AFileThatIsHeldWholeIsHeldBesideTheBytes) {
+  LeaseTable table;
+  Lease lease = lease_of(1, 7, kFileA, {4096, 8192});
+  lease.file(kFileA).whole = true;
+  ASSERT_TRUE(table.add(lease));
+  EXPECT_EQ(table.decide(kFileA, asks(HF_OP_PUNCH, 1 << 20, 2 << 20)).error, unsigned{ETXTBSY});
+  hf_question grows = asks(HF_OP_TRUNCATE, 0, 0);
+  hf_range_whole(&grows);
+  EXPECT_EQ(table.decide(kFileA, grows).error, unsigned{ETXTBSY});
+  EXPECT_EQ(ids(table.touched(kFileA, grows)), Ids{1});
+}
+
 TEST(LeaseTable, TouchedNamesEveryLeaseTheBreakersOwnFirst) {
   LeaseTable table;
   ASSERT_TRUE(table.add(lease_of(1, 7, kFileA, {0, 4096})));

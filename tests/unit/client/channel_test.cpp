@@ -26,6 +26,31 @@ struct ChannelTest : ::testing::Test {
   Fd other;
 };
 
+TEST_F(ChannelTest, ADescriptorComesWithItsFrame) {
+  const std::string bytes = frame_bytes(HF_WIRE_ACQUIRED_PIN, 7, "0123456789abcdef");
+  int fd = 0;
+  iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof fd);
+  std::memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  ASSERT_EQ(sendmsg(other.get(), &message, 0), static_cast<ssize_t>(bytes.size()));
+  deliver(frame_bytes(HF_WIRE_OK, 8, ""));
+  while (channel->receive() == 0 && !take()) {
+  }
+  const Fd got = channel->take_descriptor();
+  EXPECT_TRUE(got);
+  EXPECT_TRUE(fcntl(got.get(), F_GETFD) & FD_CLOEXEC);
+  EXPECT_FALSE(channel->take_descriptor()) << "there was one";
+}
+
 TEST_F(ChannelTest, AFrameThatComesByteByByteIsOneFrame) {
   const std::string bytes = frame_bytes(HF_WIRE_JSON, 7, "{\"a\":1}");
   for (std::size_t i = 0; i < bytes.size(); ++i) {

@@ -244,6 +244,22 @@ TEST_F(CoreOverAFakeGate, TriesAgainToEndALeaseThatTheKernelHeldOnTo) {
   EXPECT_FALSE(core->table().find(id));
 }
 
+TEST_F(CoreOverAFakeGate, LeavesALeaseThatHoldfastPinReliesOnToTheKernel) {
+  start();
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "", 12, &owner));
+  gate.standing[id].record.state = HF_STATE_BOUND;
+  core->learn(id);
+  EXPECT_TRUE(core->release(id, &owner)) << "its end is under way";
+  core->maintain(20 * kSecondNs);
+  ASSERT_TRUE(core->table().find(id)) << "it stands, so it is listed";
+  EXPECT_EQ(core->table().find(id)->state, HF_STATE_BOUND);
+  gate.standing.erase(id);
+  core->lifecycle(event(HF_EVENT_RELEASED, id));
+  EXPECT_FALSE(core->table().find(id));
+}
+
 TEST_F(CoreOverAFakeGate, FollowsRegistrations) {
   start();
   const auto id = lease(HF_LEASE_REGISTRATION);

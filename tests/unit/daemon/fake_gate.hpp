@@ -87,6 +87,7 @@ class FakeGate final : public GateLike {
       fail_end--;
       return fail(EBUSY, "busy");
     }
+    if (const auto found = standing.find(id); found != standing.end() && found->second.record.state == HF_STATE_BOUND) return fail(EINPROGRESS, "bound");
     return standing.erase(id) ? Status{} : Status(fail(ENOENT, "no lease"));
   }
 

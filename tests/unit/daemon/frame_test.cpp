@@ -111,6 +111,22 @@ TEST(Requests, OfAWrongSizeAreNotRead) {
   EXPECT_FALSE(only<hf_wire_release>(std::string(sizeof(hf_wire_release) + 1, 'x'), "RELEASE"));
 }
 
+TEST(Outbox, ADescriptorGoesWithItsFrameAndIsClosedHere) {
+  test::SocketPair pair;
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  Fd read_end(ends[0]);
+  Outbox outbox;
+  outbox.answer("before");
+  outbox.answer("with", Fd(ends[1]));
+  ASSERT_TRUE(outbox.flush(pair.ours.get()));
+  EXPECT_TRUE(outbox.empty());
+  pair.drain();
+  // Ours was closed, and what was under way went with the bytes that nobody took it from: the pipe is at its end.
+  char byte;
+  EXPECT_EQ(read(read_end.get(), &byte, 1), 0);
+}
+
 TEST(Outbox, OfAClientThatNeverReadsIsBoundedAndCountsExactly) {
   test::SocketPair pair;
   Outbox outbox;

@@ -23,6 +23,13 @@ TEST(Plans, DaxAndPageCacheTakeOdpWhereTheAdapterHasIt) {
   }
 }
 
+TEST(Plans, DaxWithoutOdpTakesTheModuleWhereItIsLoaded) {
+  EXPECT_EQ(plans_to_try({.backing = Backing::dax, .adapter_odp = false, .pin = true}), (Plans{Plan::pinned}));
+  EXPECT_EQ(plans_to_try({.backing = Backing::dax, .adapter_odp = true, .pin = true}), (Plans{Plan::odp, Plan::pinned}));
+  EXPECT_EQ(plans_to_try({.backing = Backing::dax, .adapter_odp = true, .never_odp = true, .pin = true}), (Plans{Plan::pinned}));
+  EXPECT_EQ(plans_to_try({.backing = Backing::page_cache, .adapter_odp = false, .pin = true}), (Plans{Plan::plain})) << "it is for FS-DAX";
+}
+
 TEST(Plans, TheHardestBackingCounts) {
   EXPECT_EQ(std::max(Backing::memory_file, Backing::dax), Backing::dax);
   EXPECT_EQ(std::max(Backing::page_cache, Backing::anonymous), Backing::page_cache);

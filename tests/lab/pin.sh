@@ -1,0 +1,242 @@
+#!/usr/bin/env bash
+# The kernel module holdfast-pin: FS-DAX files registered without ODP, and every operation that would wait for the pins refused at once, with its breaker's name.
+# Then rounds of kill, truncate, punch, clone, fsr, freeze and umount against it, by a seed.
+# Usage in the lab (--fs none, 6.1 or 6.12; ./dev kmod has built it): pin.sh ROUNDS xfs|xfs-plain|ext4...   HOLDFAST_PIN_SEED picks the operations
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=tests/lab/lib.sh
+. "$here/lib.sh"
+
+rounds=$1
+shift
+module=$here/../../build/kmod/${LAB_KERNEL:?}/holdfast_pin.ko
+file=/mnt/hf/file beside=/mnt/hf/beside
+port=7471
+length=2097152
+seed=${HOLDFAST_PIN_SEED:-$RANDOM}
+RANDOM=$seed
+
+mount_pin() { # xfs|xfs-plain|ext4
+  case $1 in
+    # Without what this machine's xfs_repair does not know.
+    xfs) mkfs.xfs -q -f /dev/pmem0 ;;
+    xfs-plain) mkfs.xfs -q -f -m reflink=0 /dev/pmem0 ;;
+    ext4) mkfs.ext4 -q -F -b 4096 /dev/pmem0 ;;
+  esac
+  mount -o dax=always /dev/pmem0 /mnt/hf
+  chmod 777 /mnt/hf
+}
+clean() { case $1 in xfs*) xfs_repair -n /dev/pmem0 ;; ext4) e2fsck -fn /dev/pmem0 ;; esac; }
+
+# register: in this mount namespace, which umount is about (on these kernels hfa is the first network namespace). The program of the API, root's limit on locked memory not being the matter here.
+register() {
+  start holder hf-lab-regmr --device rxe_a --listen $port --map "$file:0:$length"
+  hear holder '"ready"|"error"|hf-lab-regmr:'
+}
+order() {
+  tell holder "$1"
+  hear holder '"order"'
+}
+is() { jq -e "$1" <<<"$heard" || { echo "$heard"; return 1; }; }
+write_remotely() {
+  start writer ip netns exec hfb hf-lab-writer --device rxe_b --connect 192.0.2.1 --port $port --rate-mib "$1"
+  hear writer '"ready": true'
+}
+
+# Whoever finds a page that is pinned waits for it: xfs_break_dax_layouts(), ext4_break_layouts() and XFS's way of its own for two files all ask this.
+waits=/sys/kernel/tracing/instances/waits
+watch_for_waits() {
+  mkdir $waits
+  # shellcheck disable=SC2016 # the kernel's own $
+  echo 'r:waits/found dax_layout_busy_page page=$retval' >>/sys/kernel/tracing/kprobe_events
+  echo 'page != 0' >$waits/events/waits/found/filter
+  echo 1 >$waits/events/waits/found/enable
+}
+waited() { grep -c 'found:' $waits/trace || :; }
+
+# at_once COMMAND...: it may fail, but not wait. What waits for pins does so until they go, or a signal comes.
+at_once() {
+  local status=0
+  timeout -s KILL 10 "$@" >/dev/null 2>&1 || status=$?
+  [ $status -lt 124 ] || { echo "it waited: $*"; return 1; }
+}
+# refused_at_once COMMAND...
+refused_at_once() { refused timeout -s KILL 10 "$@"; }
+last_denial() { holdfast why "$file" --json | jq -e ".last_denial | $1" || { holdfast why "$file" --json | jq .last_denial; return 1; }; }
+bindings() { holdfast leases --json | jq '[.leases[]? | select(.state == "bound")] | length'; }
+
+# soon SECONDS COMMAND...: it succeeds within that time; each try is a real one.
+soon() {
+  local until=$((${EPOCHREALTIME/./} + $1 * 1000000))
+  shift
+  until "$@" 2>/dev/null; do [ "${EPOCHREALTIME/./}" -lt $until ] || { echo "not in time: $*"; "$@"; return 1; }; done
+}
+
+story() { # FILESYSTEM
+  local word lost began
+  section "$1: registered without ODP"
+  mount_pin "$1"
+  make_file $file 4
+  make_file $beside 4
+  register
+  check "holdfast devices names it" grep -q pinned <(holdfast devices rxe_a --json | jq -c '.adapters[0].mounts[] | select(.mount == "/mnt/hf")')
+  check "by holdfast-pin" is '.plan == "pinned" and .leases == 1'
+  check "a registration on the file itself" jq -e "select(.state == \"protected\") | .files[0].path == \"$file\"" <(registration hf-lab-regmr)
+  write_remotely 4
+  check "every break source is refused" break_all refused $file --offset 0 --length $length --only break
+  jq -c 'select(.summary)' "$program_dir/attempts" | sed 's/^/        /'
+  check "the last one by its name" last_denial '.breaker.comm != null and .breaker.executable != null and .breaker.command_line != null'
+
+  section "$1: all of the file, since the filesystem waits for pins in all of it"
+  check "a growing truncate" refused_at_once truncate -s 8M $file
+  check "with the reason" last_denial '.whole_file | test("holdfast-pin")'
+  check "and its breaker" last_denial '.operation == "truncate" and .breaker.comm == "truncate"'
+  check "a truncate to the size it has" refused_at_once truncate -s 4M $file
+  check "a punch beside the range" refused_at_once fallocate -p -o 3145728 -l 4096 $file
+  check "an allocation beside the range" refused_at_once fallocate -o 8388608 -l 4096 $file
+  order "truncate 8388608"
+  check "the holder's own truncate" is '.result == "-EDEADLK"'
+  if [ "$1" = xfs ]; then
+    check "a clone of it" refused_at_once cp --reflink=always $file /mnt/hf/clone
+    check "a clone into it" bash -c "timeout -s KILL 10 xfs_io -c 'reflink $beside' $file 2>&1 | grep 'Text file busy'"
+  fi
+  check "appending is allowed" bash -c "printf x >>$file"
+  check "other files are not touched" at_once truncate -s 5M $beside
+  truncate -s 4M $beside
+  order read
+  check "the holder reads its own file" is '.result == "0"'
+  check "the filesystem is frozen" at_once fsfreeze -f /mnt/hf
+  check "and thawed" at_once fsfreeze -u /mnt/hf
+  check "writes go on" at_once dd if=/dev/zero of=/mnt/hf/other bs=4096 count=1 conv=fsync
+  check "umount is busy" not umount /mnt/hf
+  check "the module is in use" not rmmod holdfast_pin
+
+  tell writer stop
+  hear writer '"done": true'
+  word=$heard
+  ended writer || :
+  lost=$(hf-lab-verify $file --round "$(number round "$word")" --length $length || :)
+  check "no byte is lost of $(number bytes "$word") that were written remotely" test "$(number bytes_lost "$lost")" = 0
+  check "without an error" test "$(number errors "$word")" = 0
+
+  section "$1: what ends it"
+  order dereg
+  check "dereg" is '.result == "0"'
+  check "nothing is leased" test "$(leased_files)" = 0
+  check "truncate succeeds" truncate -s 8M $file
+  stop holder
+  make_file $file 4
+  register
+  rm $file
+  stop holder KILL
+  check "an unlinked file goes with its holder" soon 1 test "$(bindings)" = 0
+  make_file $file 4
+  register
+  write_remotely 4
+  kill -KILL "${pid_of[holder]}"
+  began=${EPOCHREALTIME/./}
+  check "its holder killed, the file can be cut within a second" soon 1 truncate -s 0 $file
+  echo "        after $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
+  ended holder 2>/dev/null || :
+  stop writer KILL
+  check "no escape" test "$(holdfast status --json | jq '.gate.escapes')" = 0
+  check "unmounted" soon 5 umount /mnt/hf
+  check "clean" clean "$1"
+}
+
+only_the_daemon() {
+  section "nobody but holdfastd, and nothing without a lease"
+  check "it is root's alone" test "$(stat -c %a /dev/holdfast-pin)" = 600
+  check "others can't open it" not setpriv --reuid nobody --clear-groups dd if=/dev/holdfast-pin count=0 status=none
+  mount_pin xfs
+  make_file $file 4
+  check "root can't bind without a lease" fails 1 'ENOLCK' hf-lab-pin bind $file --lease 1
+  start held holdfast hold $file
+  hear held '^lease '
+  check "nor under a lease of its bytes" fails 1 'ENOLCK' hf-lab-pin bind $file --lease "$(holdfast leases --json | jq '.leases[0].id // .files[0].leases[0].id')"
+  stop held
+  check "a user's limit counts" fails 1 'ENOMEM.*locked memory' bash -c "ulimit -l 64; exec setpriv --reuid nobody --clear-groups hf-lab-regmr --device rxe_a --map $file:0:$length"
+  check "nothing is left of that" soon 1 test "$(leased_files)" = 0
+  umount /mnt/hf
+}
+
+# One round: a holder with a writer, some operations, the holder's end, and the blocks that it had used by another file, which no late write may reach.
+round() { # FILESYSTEM NUMBER
+  local n
+  make_file $file 4
+  register
+  if ! [[ $heard == *pinned* ]]; then echo "$heard"; return 1; fi
+  write_remotely 8
+  for n in 1 2 3 4; do
+    case $((RANDOM % 9)) in
+      0) at_once truncate -s $((RANDOM * 128)) $file ;;
+      1) at_once fallocate -p -o $((RANDOM * 64)) -l 65536 $file ;;
+      2) at_once cp --reflink=always $file /mnt/hf/clone ;;
+      3) at_once xfs_io -c "reflink $beside" $file ;;
+      4) case $1 in xfs*) at_once xfs_fsr $file ;; ext4) at_once e4defrag $file ;; esac ;;
+      5) at_once fsfreeze -f /mnt/hf && at_once fsfreeze -u /mnt/hf ;;
+      6) at_once umount /mnt/hf ;;
+      7) at_once fallocate -c -o 0 -l 4096 $file ;;
+      8) at_once xfs_io -c 'pread -q 0 4m' $file ;;
+    esac || return 1
+  done
+  if [ $((RANDOM % 2)) = 0 ]; then kill -KILL "${pid_of[holder]}"; else tell holder quit; fi
+  soon 1 truncate -s 0 $file || return 1
+  # Takes the blocks over, while the writer may still believe in them.
+  cp --reflink=never "$program_dir/pattern" /mnt/hf/heir
+  ended holder 2>/dev/null || :
+  stop writer KILL
+  cmp "$program_dir/pattern" /mnt/hf/heir || return 1
+  rm -f /mnt/hf/heir /mnt/hf/clone
+}
+
+hammer() { # FILESYSTEM
+  local n failed=0
+  section "$1: $rounds rounds, seed $seed"
+  mount_pin "$1"
+  make_file $beside 1
+  dd if=/dev/urandom of="$program_dir/pattern" bs=1M count=8 status=none
+  for ((n = 1; n <= rounds; n++)); do
+    round "$1" "$n" >"$program_dir/round" 2>&1 || { failed=$n; break; }
+  done
+  [ $failed = 0 ] || sed 's/^/      | /' "$program_dir/round"
+  check "no round went wrong" test $failed = 0
+  check "nothing is stuck" not grep -l '^State:.*disk sleep' /proc/[0-9]*/status
+  check "unmounted" soon 5 umount /mnt/hf
+  check "clean" clean "$1"
+}
+
+section "without the module"
+daemon_start
+mount_pin xfs
+make_file $file 4
+register
+check "FS-DAX is refused, and what would help is named" is '(.error == "-EOPNOTSUPP") and (.text | test("holdfast-pin"))'
+ended holder || :
+umount /mnt/hf
+
+watch_for_waits
+check "the module loads" insmod "$module"
+check "its device is there" soon 5 test -c /dev/holdfast-pin
+only_the_daemon
+for kind; do story "$kind"; done
+if [ "$rounds" -gt 0 ]; then for kind; do hammer "$kind"; done; fi
+
+check "in all of this, nothing has found a page that it would have had to wait for" test "$(waited)" = 0
+
+section "what it is without the gate"
+mount_pin xfs
+make_file $file 4
+register
+daemon_kill
+holdfast gate detach --yes >/dev/null
+check "a growing truncate waits" fails 137 '' timeout -s KILL 2 truncate -s 8M $file
+check "which is seen" test "$(waited)" -gt 0
+stop holder KILL
+check "until its holder is gone" soon 5 truncate -s 8M $file
+check "unmounted" soon 5 umount /mnt/hf
+
+section "the module goes"
+check "unloaded" soon 2 rmmod holdfast_pin
+check "with its device" not test -e /dev/holdfast-pin
+check "the kernel had nothing to say" not grep -E 'WARNING|BUG|Oops|lockdep|KASAN' <(dmesg)
+conclude
