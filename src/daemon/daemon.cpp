@@ -76,7 +76,7 @@ Hooks Daemon::hooks() {
   hooks.watched = [this] { return server_.watchers > 0; };
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
   hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
-  hooks.tell_escape = [this](const Escape& escape) { {
+  hooks.tell_escape = [this](const Escape& escape) {
     log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); });
     if (drift_) drift_->escaped(escape);
   };
