@@ -103,7 +103,7 @@ void print_findings(const Terminal& terminal, const std::vector<Finding>& findin
     const bool bad = finding.mark == Mark::fail || finding.mark == Mark::risk;
     const std::string mark = finding.mark == Mark::not_applicable ? "-" : std::string(qualify::name(finding.mark));
     std::printf("  %s  %s  %s\n", terminal.paint(colour_of(finding.mark), padded(mark, 4)).c_str(), padded(finding.id.substr(area.size() + 1), 16).c_str(),
-                (bad ? "not sure that " + finding.what : finding.what).c_str());
+                ((finding.mark == Mark::fail ? "not so: " : bad ? "not sure: " : "") + finding.what).c_str());
     if (!bad) {
       if (!finding.evidence.empty()) std::printf("%26s%s\n", "", terminal.paint(Colour::kDim, printable(finding.evidence.front())).c_str());
       continue;

@@ -107,10 +107,10 @@ check "unwritten blocks" found filesystem.extents fail "holdfast hold $hf/unwrit
 printf '/dev/pmem0 %s xfs dax=never 0 0\n' $hf >/etc/fstab
 fault "a mount that drifted from /etc/fstab" filesystem.fstab fail "umount $hf && mount $hf"
 rm /etc/fstab
-mount -o remount,ro $hf
+mount -o remount,noatime $hf
 hear watcher '"event":"drift".*mount options'
-fault "a mount that has become read-only" filesystem.options risk 'remount,rw'
-mount -o remount,rw $hf
+check "another option is drift" fails 1 'filesystem mount options: rw,relatime is now rw,noatime' holdfast qualify --verify "$program_dir/good.json"
+mount -o remount,relatime $hf
 
 section "neighbours"
 timer nightly "/usr/bin/duperemove -dr $hf"
@@ -155,7 +155,10 @@ section "adapters and kernel"
 (ulimit -l 64 && look)
 check "too little memory may be locked" found adapters.memlock fail 'ulimit -l unlimited'
 stop hold
-rm -f $file $hf/*
+mount -o remount,ro $hf
+fault "a mount that has become read-only" filesystem.options risk 'remount,rw'
+mount -o remount,rw $hf
+rm -rf ${hf:?}/*
 holdfast guard $hf --seal reflink,dedupe,exchange,loop
 umount $hf
 hear watcher '"event":"drift".*not mounted'
@@ -186,8 +189,23 @@ daemon_kill
 fault "the daemon down" gate.daemon fail 'systemctl start holdfastd'
 daemon_start
 check "a restart remembers that it has drifted" test "$(state)" = drifted
+if echo 0 >/proc/sys/kernel/ftrace_enabled; then
+  fault "programs that the kernel does not call" kernel.trampolines fail 'sysctl -w kernel.ftrace_enabled=1'
+  holdfast qualify $hf --fix --yes --no-probe >/dev/null 2>&1 || :
+  check "which --fix mends" test "$(cat /proc/sys/kernel/ftrace_enabled)" = 1
+  check "--undo" holdfast qualify --undo
+  check "takes that back" test "$(cat /proc/sys/kernel/ftrace_enabled)" = 0
+  echo 1 >/proc/sys/kernel/ftrace_enabled
+else
+  echo "  this kernel does not let ftrace be turned off under the gate"
+fi
 rm /sys/fs/bpf/holdfast/links/hf_file_ioctl
 fault "a hook that is detached" gate.armed fail 'systemctl restart holdfastd'
 daemon_kill
-printf 'page %s\n' "$([ -d /lab/out ] && echo written || echo kept)"
+meta=$(find /sys/fs/bpf/holdfast -name '*meta*' | head -n 1)
+# hf_meta: magic, then the version of the shared types in bytes 4 to 7.
+value=$(bpftool -j map lookup pinned "$meta" key 0 0 0 0 | jq -r '.value | .[4] = "0x63" | join(" ")')
+# shellcheck disable=SC2086 # a word a byte
+bpftool map update pinned "$meta" key 0 0 0 0 value $value
+fault "pins of another version" gate.version fail 'holdfast gate detach --yes'
 conclude

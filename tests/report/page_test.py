@@ -115,7 +115,7 @@ def check(what, good, said=""):
 def tab_to(browser, test):
     """Goes on with the Tab key until what has the focus is that; @return whether it came to be."""
     for _ in range(200):
-        if browser.run(f"(({test}))(document.activeElement)"):
+        if browser.run(f"!!(({test}))(document.activeElement)"):
             return True
         browser.key("Tab", 9)
     return False

@@ -93,7 +93,7 @@
     if (!bad.length) place.append(make("p", { class: "note" }, "None."));
     for (const finding of bad)
       place.append(make("div", { class: `fault ${finding.verdict}` },
-        make("h3", {}, mark(finding.verdict), ` ${finding.id}: not sure that ${finding.what}`),
+        make("h3", {}, mark(finding.verdict), ` ${finding.id}: ${finding.verdict === "fail" ? "not so" : "not sure"}: ${finding.what}`),
         make("ul", {}, ...finding.evidence.map((line) => make("li", {}, line))),
         ...finding.mends.map((mend) => make("code", { class: "mend" }, mend)),
         finding.fixable ? make("p", { class: "note" }, "holdfast qualify --fix does this.") : ""));
