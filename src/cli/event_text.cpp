@@ -154,7 +154,8 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
   if (kind == "drift") {
     std::string changes;
     const Json& list = member(event, "changes");
-    for (const Json& change : list.is_array() ? list : Json::array()) changes += "\n    " + printable(change.is_string() ? change.get<std::string>() : dump(change));
+    for (const Json& change : list.is_array() ? list : Json::array())
+      changes += "\n    " + printable(change.is_string() ? change.get<std::string>() : dump(change));
     return stamp + terminal.paint(Colour::kYellow, "drift") + "  " + printable(text_at(event, "mount")) + " is not as it was qualified:" + changes;
   }
   if (kind == "registration_ended") return stamp + printable(lease_line(event, "registration ended"));

@@ -103,7 +103,11 @@ void print_findings(const Terminal& terminal, const std::vector<Finding>& findin
     const bool bad = finding.mark == Mark::fail || finding.mark == Mark::risk;
     const std::string mark = finding.mark == Mark::not_applicable ? "-" : std::string(qualify::name(finding.mark));
     std::printf("  %s  %s  %s\n", terminal.paint(colour_of(finding.mark), padded(mark, 4)).c_str(), padded(finding.id.substr(area.size() + 1), 16).c_str(),
-                ((finding.mark == Mark::fail ? "not so: " : bad ? "not sure: " : "") + finding.what).c_str());
+                ((finding.mark == Mark::fail ? "not so: "
+                  : bad                      ? "not sure: "
+                                             : "") +
+                 finding.what)
+                    .c_str());
     if (!bad) {
       if (!finding.evidence.empty()) std::printf("%26s%s\n", "", terminal.paint(Colour::kDim, printable(finding.evidence.front())).c_str());
       continue;
@@ -121,9 +125,13 @@ void print(const qualify::Collected& collected, const std::vector<Finding>& find
   const auto failed = qualify::count(findings, Mark::fail), risks = qualify::count(findings, Mark::risk);
   const bool good = qualify::qualified(findings);
   std::printf("\n%s %s: %s, %s, %zu passed\n", printable(facts.filesystem.point).c_str(),
-              terminal.paint(good ? Colour::kGreen : Colour::kRed, good ? (facts.proof.asked ? "is qualified" : "has no fault, but nothing was proved") : "is NOT qualified").c_str(),
+              terminal
+                  .paint(good ? Colour::kGreen : Colour::kRed,
+                         good ? (facts.proof.asked ? "is qualified" : "has no fault, but nothing was proved") : "is NOT qualified")
+                  .c_str(),
               count_text(failed, "failed check").c_str(), count_text(risks, "risk").c_str(), qualify::count(findings, Mark::pass));
-  if (const auto fixes = qualify::fixes_of(findings); !fixes.empty()) std::printf("Next: holdfast qualify %s --fix mends %zu of them\n", qualify::quoted(facts.filesystem.point).c_str(), fixes.size());
+  if (const auto fixes = qualify::fixes_of(findings); !fixes.empty())
+    std::printf("Next: holdfast qualify %s --fix mends %zu of them\n", qualify::quoted(facts.filesystem.point).c_str(), fixes.size());
 }
 
 class Bar {
@@ -131,7 +139,8 @@ class Bar {
   explicit Bar(bool shown) : shown_(shown && isatty(STDERR_FILENO)) {}
   bool show(const qualify::Progress& progress) const {
     if (shown_) {
-      std::fprintf(stderr, "\r\x1b[Ktrying %zu%s: %.40s", progress.done, progress.total ? fmt::format("/{}", progress.total).c_str() : "", std::string(progress.last->action->name).c_str());
+      std::fprintf(stderr, "\r\x1b[Ktrying %zu%s: %.40s", progress.done, progress.total ? fmt::format("/{}", progress.total).c_str() : "",
+                   std::string(progress.last->action->name).c_str());
       std::fflush(stderr);
     }
     return !interrupted;
@@ -157,7 +166,8 @@ Status systemctl(const std::vector<std::string>& arguments) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return fail(EIO, fmt::format("systemctl {} failed", fmt::join(arguments, " ")), "Next: systemctl status says more");
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return fail(EIO, fmt::format("systemctl {} failed", fmt::join(arguments, " ")), "Next: systemctl status says more");
   return {};
 }
 
@@ -182,7 +192,8 @@ Status mend(const Cli& cli, const QualifyVerb& verb) {
   auto look = verb.options;
   look.probe = false;
   look.soak_s.reset();
-  HF_TRY_ASSIGN(const auto collected, qualify::collect(look, [&cli] { return connect(cli); }, [](const qualify::Progress&) { return true; }));
+  HF_TRY_ASSIGN(const auto collected, qualify::collect(
+                                          look, [&cli] { return connect(cli); }, [](const qualify::Progress&) { return true; }));
   const auto fixes = qualify::fixes_of(qualify::judge(collected.facts));
   if (fixes.empty()) {
     std::fprintf(stderr, "There is nothing that --fix can mend.\n");
@@ -213,10 +224,12 @@ int verify(const Cli& cli, QualifyVerb& verb) {
   const auto certificate = qualify::read_certificate(text.str());
   if (!certificate) return not_checked({certificate.error().code, verb.verify + ": " + certificate.error().message, certificate.error().hint});
   const auto mount = (*certificate)["mount"].get<std::string>();
-  if (!verb.options.mount.empty() && verb.options.mount != mount) return not_checked({EINVAL, fmt::format("{} is about {}, not {}", verb.verify, mount, verb.options.mount), {}});
+  if (!verb.options.mount.empty() && verb.options.mount != mount)
+    return not_checked({EINVAL, fmt::format("{} is about {}, not {}", verb.verify, mount, verb.options.mount), {}});
   verb.options.mount = mount;
   verb.options.probe = false;
-  const auto collected = qualify::collect(verb.options, [&cli] { return connect(cli); }, [](const qualify::Progress&) { return true; });
+  const auto collected = qualify::collect(
+      verb.options, [&cli] { return connect(cli); }, [](const qualify::Progress&) { return true; });
   std::vector<qualify::Change> changes;
   if (collected)
     changes = qualify::changes(*certificate, collected->facts, qualify::judge(collected->facts));
@@ -227,7 +240,14 @@ int verify(const Cli& cli, QualifyVerb& verb) {
   if (cli.json) {
     Json list = Json::array();
     for (const auto& change : changes) list.push_back(to_json(change));
-    std::printf("%s\n", dump({{"schema", "holdfast.verify/1"}, {"certificate", verb.verify}, {"made", (*certificate)["time"]}, {"mount", mount}, {"matches", changes.empty()}, {"changes", list}}, 2).c_str());
+    std::printf("%s\n", dump({{"schema", "holdfast.verify/1"},
+                              {"certificate", verb.verify},
+                              {"made", (*certificate)["time"]},
+                              {"mount", mount},
+                              {"matches", changes.empty()},
+                              {"changes", list}},
+                             2)
+                            .c_str());
   } else if (changes.empty()) {
     std::printf("%s is as it was certified at %s.\n", printable(mount).c_str(), printable(text_at(*certificate, "time")).c_str());
   } else {
@@ -249,7 +269,8 @@ void tell_daemon(const Cli& cli, const qualify::Collected& collected, const std:
 }
 
 int qualify_mount(const Cli& cli, QualifyVerb& verb) {
-  if (::geteuid() != 0) return not_checked({EPERM, "qualify needs root: it looks into the kernel, at every process, and tries every break source", "Next: sudo holdfast qualify"});
+  if (::geteuid() != 0)
+    return not_checked({EPERM, "qualify needs root: it looks into the kernel, at every process, and tries every break source", "Next: sudo holdfast qualify"});
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction action {};
     action.sa_handler = [](int) { interrupted = 1; };
@@ -278,7 +299,8 @@ int qualify_mount(const Cli& cli, QualifyVerb& verb) {
   if (verb.fix)
     if (const auto mended = mend(cli, verb); !mended) return not_checked(mended.error());
   const Bar bar(!cli.json);
-  const auto collected = qualify::collect(options, [&cli] { return connect(cli); }, [&bar](const qualify::Progress& progress) { return bar.show(progress); });
+  const auto collected = qualify::collect(
+      options, [&cli] { return connect(cli); }, [&bar](const qualify::Progress& progress) { return bar.show(progress); });
   bar.clear();
   if (!collected) return not_checked(collected.error());
   if (interrupted) return not_checked({EINTR, "interrupted: nothing was decided", {}});

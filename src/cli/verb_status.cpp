@@ -26,7 +26,8 @@ void add_qualified(const Terminal& terminal, const Json& list, Facts& facts) {
     if (state == "qualified")
       add(fmt::format("{} {} at {}", mount, terminal.paint(Colour::kGreen, "qualified"), printable(text_at(one, "time"))));
     else if (state == "drifted")
-      add(fmt::format("{} {} since {}{}", mount, terminal.paint(Colour::kYellow, "drifted"), printable(text_at(one, "since")), printable(changes_text(member(one, "changes")))));
+      add(fmt::format("{} {} since {}{}", mount, terminal.paint(Colour::kYellow, "drifted"), printable(text_at(one, "since")),
+                      printable(changes_text(member(one, "changes")))));
     else if (state == "not-qualified")
       add(fmt::format("{} {} at {}", mount, terminal.paint(Colour::kRed, "not qualified"), printable(text_at(one, "time"))));
   }

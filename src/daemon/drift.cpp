@@ -16,7 +16,8 @@ namespace hf {
 namespace {
 
 Json to_json(const QualifiedMount& mount) {
-  return {{"time", mount.time}, {"failed", mount.failed}, {"then", mount.then}, {"drifted", mount.drifted}, {"changes", mount.changes}, {"escapes", mount.escapes}};
+  return {{"time", mount.time},       {"failed", mount.failed},   {"then", mount.then},
+          {"drifted", mount.drifted}, {"changes", mount.changes}, {"escapes", mount.escapes}};
 }
 
 Result<QualifiedMount> from_json(const Json& json) {
@@ -87,7 +88,8 @@ Status Drift::save() const {
 }
 
 Status Drift::qualified(const std::string& mount, std::vector<std::string> failed, Sample now, const std::string& time) {
-  if (!mounts_.contains(mount) && mounts_.size() >= kMountsMax) return fail(ENOSPC, fmt::format("{} mounts are watched for drift, and no more can be", kMountsMax));
+  if (!mounts_.contains(mount) && mounts_.size() >= kMountsMax)
+    return fail(ENOSPC, fmt::format("{} mounts are watched for drift, and no more can be", kMountsMax));
   mounts_[mount] = {.time = time, .failed = std::move(failed), .then = std::move(now), .drifted = {}, .changes = {}, .escapes = {}};
   return save();
 }

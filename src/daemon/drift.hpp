@@ -20,8 +20,8 @@ using Sample = std::map<std::string, std::string>;
 std::vector<std::string> differences(const Sample& before, const Sample& now);
 
 struct QualifiedMount {
-  std::string time;                  ///< when `holdfast qualify` told of it
-  std::vector<std::string> failed;   ///< checks; empty: it was qualified
+  std::string time;                 ///< when `holdfast qualify` told of it
+  std::vector<std::string> failed;  ///< checks; empty: it was qualified
   Sample then;
   std::string drifted;               ///< since when; empty: it is as it was
   std::vector<std::string> changes;  ///< what differs now, and the escapes since

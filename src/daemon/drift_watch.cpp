@@ -155,7 +155,8 @@ void DriftWatch::escaped(const Escape& escape) {
   for (const auto& [point, record] : drift_.mounts()) {
     if (!qualify::lies_in(escape.what.path, point)) continue;
     const auto time = wall_clock(escape.what.time_ns);
-    told(point, drift_.escaped(point, fmt::format("escape {}: {} by process {} ({})", time, escape.what.path, escape.what.breaker.pid, escape.what.breaker.comm), time));
+    told(point, drift_.escaped(
+                    point, fmt::format("escape {}: {} by process {} ({})", time, escape.what.path, escape.what.breaker.pid, escape.what.breaker.comm), time));
     return;
   }
 }
@@ -215,7 +216,8 @@ asio::awaitable<void> DriftWatch::follow_devices() {
 void DriftWatch::watch_folders() {
   if (!notify_) return;
   auto folders = qualify::neighbour_folders();
-  folders.insert(folders.end(), {configuration_, configuration_ + "/conf.d", kLinksDirectory, "/sys/kernel/config/nvmet/subsystems", "/sys/kernel/config/target/core"});
+  folders.insert(folders.end(),
+                 {configuration_, configuration_ + "/conf.d", kLinksDirectory, "/sys/kernel/config/nvmet/subsystems", "/sys/kernel/config/target/core"});
   for (const auto& folder : folders) ::inotify_add_watch(notify_.get(), folder.c_str(), kFileChanges | IN_ONLYDIR);
   ::inotify_add_watch(notify_.get(), kFtrace, IN_MODIFY);
 }

@@ -71,7 +71,9 @@ int main(int argc, char** argv) {
   std::string configuration = hf::kConfigurationDirectory;
   app.add_option("--config", configuration, "folder of holdfast.toml and conf.d; read again on SIGHUP")->capture_default_str()->type_name("DIR");
   std::string state_directory = "/var/lib/holdfast";
-  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes, and of what was qualified")->capture_default_str()->type_name("PATH");
+  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes, and of what was qualified")
+      ->capture_default_str()
+      ->type_name("PATH");
   bool foreground = true;
   app.add_flag("--foreground", foreground, "stay in the foreground (always so; for service files)");
   app.set_version_flag("--version", "holdfastd " HOLDFAST_VERSION);

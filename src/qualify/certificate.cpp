@@ -30,7 +30,9 @@ Json kernel_section(const Facts& facts) {
           {"version", kernel.version},
           {"security modules", kernel.support.lsm_list},
           {"lockdown", kernel.support.lockdown},
-          {"ftrace_enabled", !kernel.ftrace_enabled ? "none" : *kernel.ftrace_enabled ? "1" : "0"},
+          {"ftrace_enabled", !kernel.ftrace_enabled   ? "none"
+                             : *kernel.ftrace_enabled ? "1"
+                                                      : "0"},
           {"type information", sha256_of_file("/sys/kernel/btf/vmlinux").value_or("none")}};
 }
 
@@ -59,8 +61,9 @@ Json filesystem_section(const Facts& facts) {
 Json adapters_section(const Facts& facts) {
   Json section = Json::object();
   for (const auto& adapter : facts.adapters)
-    section[adapter.name] = fmt::format("{}, {}, firmware {}, {}; ODP {}; to write {}, to read {}", adapter.driver, adapter.transport, adapter.firmware.empty() ? "unknown" : adapter.firmware,
-                                        adapter.link, adapter.odp ? "yes" : "no", adapter.writer.plan, adapter.reader.plan);
+    section[adapter.name] = fmt::format("{}, {}, firmware {}, {}; ODP {}; to write {}, to read {}", adapter.driver, adapter.transport,
+                                        adapter.firmware.empty() ? "unknown" : adapter.firmware, adapter.link, adapter.odp ? "yes" : "no", adapter.writer.plan,
+                                        adapter.reader.plan);
   return section;
 }
 
@@ -117,7 +120,12 @@ Json subject(const Facts& facts) {
 }
 
 Json certificate(const Facts& facts, const std::vector<Finding>& findings, const std::string& host) {
-  Json made{{"schema", kSchema}, {"time", facts.time}, {"host", host}, {"holdfast", facts.gate.version}, {"mount", facts.filesystem.point}, {"qualified", qualified(findings)}};
+  Json made{{"schema", kSchema},
+            {"time", facts.time},
+            {"host", host},
+            {"holdfast", facts.gate.version},
+            {"mount", facts.filesystem.point},
+            {"qualified", qualified(findings)}};
   made["subject"] = subject(facts);
   made["digests"] = Json::object();
   for (const auto& [section, keys] : made["subject"].items()) made["digests"][section] = sha256(dump(keys));
@@ -125,21 +133,25 @@ Json certificate(const Facts& facts, const std::vector<Finding>& findings, const
   made["findings"] = Json::array();
   for (const auto& finding : findings) made["findings"].push_back(to_json(finding));
   const auto& proof = facts.proof;
-  made["proof"] = {{"trials", proof.trials}, {"open", proof.open}, {"unnamed", proof.unnamed}, {"differences", proof.differences}, {"known_open", proof.known_open},
-                   {"soak_s", proof.soak_s ? Json(*proof.soak_s) : Json()}, {"rdma_writes", proof.rdma_writes}, {"rdma_lost", proof.rdma_lost}};
+  made["proof"] = {{"trials", proof.trials},           {"open", proof.open},
+                   {"unnamed", proof.unnamed},         {"differences", proof.differences},
+                   {"known_open", proof.known_open},   {"soak_s", proof.soak_s ? Json(*proof.soak_s) : Json()},
+                   {"rdma_writes", proof.rdma_writes}, {"rdma_lost", proof.rdma_lost}};
   made["sha256"] = sha256(dump(made));
   return made;
 }
 
 Result<Json> read_certificate(std::string_view text) {
   auto read = Json::parse(text, nullptr, false);
-  if (!read.is_object() || !read.contains("schema") || read["schema"] != kSchema || !read.contains("sha256") || !read["sha256"].is_string() || !read.contains("mount") ||
-      !read["mount"].is_string() || !read.contains("subject") || !read["subject"].is_object() || !read.contains("results") || !read["results"].is_object())
+  if (!read.is_object() || !read.contains("schema") || read["schema"] != kSchema || !read.contains("sha256") || !read["sha256"].is_string() ||
+      !read.contains("mount") || !read["mount"].is_string() || !read.contains("subject") || !read["subject"].is_object() || !read.contains("results") ||
+      !read["results"].is_object())
     return fail(EINVAL, "it is no certificate of Holdfast", "Next: holdfast qualify MOUNT --certify FILE makes one");
   const auto said = read["sha256"].get<std::string>();
   auto rest = read;
   rest.erase("sha256");
-  if (sha256(dump(rest)) != said) return fail(EINVAL, "the certificate was changed after it was made: its digest is another", "Next: take an unchanged copy, or qualify anew");
+  if (sha256(dump(rest)) != said)
+    return fail(EINVAL, "the certificate was changed after it was made: its digest is another", "Next: take an unchanged copy, or qualify anew");
   return read;
 }
 

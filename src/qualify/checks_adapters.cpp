@@ -14,7 +14,11 @@ namespace {
 constexpr std::uint64_t kSmallMemlock = 64ull << 20;
 
 Finding none(std::string id, std::string what, const Facts& facts) {
-  return {.id = std::move(id), .what = std::move(what), .mark = Mark::not_applicable, .evidence = {facts.adapters_error.empty() ? "this machine has no RDMA adapter" : facts.adapters_error}, .mends = {}};
+  return {.id = std::move(id),
+          .what = std::move(what),
+          .mark = Mark::not_applicable,
+          .evidence = {facts.adapters_error.empty() ? "this machine has no RDMA adapter" : facts.adapters_error},
+          .mends = {}};
 }
 
 std::uint64_t largest(const Facts& facts) {
@@ -61,7 +65,10 @@ Finding fence(const Facts& facts) {
   Finding finding{.id = "adapters.fence", .what = "a region can be made unreachable without ending its process", .evidence = {}, .mends = {}};
   if (facts.adapters.empty()) return none(finding.id, finding.what, facts);
   for (const auto& adapter : facts.adapters) {
-    finding.evidence.push_back(fmt::format("{}: {}", adapter.name, !adapter.fence ? "not tried: " + adapter.fence_detail : *adapter.fence ? "by " + adapter.fence_detail : "no way found"));
+    finding.evidence.push_back(fmt::format("{}: {}", adapter.name,
+                                           !adapter.fence   ? "not tried: " + adapter.fence_detail
+                                           : *adapter.fence ? "by " + adapter.fence_detail
+                                                            : "no way found"));
     if (adapter.fence.value_or(false)) continue;
     finding.mark = Mark::risk;
     finding.mends.push_back(fmt::format("on {} a recall ends in ending the holder: set escalation in [recall] of holdfast.toml(5) accordingly", adapter.name));

@@ -25,7 +25,10 @@ Finding not_here(std::string id, std::string what, std::string why) {
 
 Finding type(const Facts& facts) {
   const auto& fs = facts.filesystem;
-  Finding finding{.id = "filesystem.type", .what = "files of this filesystem can keep their layout", .evidence = {fmt::format("{} on {} ({})", fs.type, fs.point, fs.source)}, .mends = {}};
+  Finding finding{.id = "filesystem.type",
+                  .what = "files of this filesystem can keep their layout",
+                  .evidence = {fmt::format("{} on {} ({})", fs.type, fs.point, fs.source)},
+                  .mends = {}};
   if (fs.supported) return finding;
   finding.mark = Mark::fail;
   finding.mends = {"keep what is registered on XFS, ext4, tmpfs or hugetlbfs"};
@@ -38,11 +41,16 @@ Finding dax_mode(const Facts& facts) {
   if (!on_disk(facts)) return not_here(id, what, fs.type + " has no device");
   if (!fs.dax_capable && !dax(facts)) return not_here(id, what, "its device has no DAX: registered files are in the page cache");
   const auto option = option_value(fs.options, "dax");
-  Finding finding{.id = id, .what = what, .evidence = {fmt::format("mounted with {}", option ? (option->empty() ? "dax" : "dax=" + *option) : "no dax option")}, .mends = {}};
+  Finding finding{.id = id,
+                  .what = what,
+                  .evidence = {fmt::format("mounted with {}", option ? (option->empty() ? "dax" : "dax=" + *option) : "no dax option")},
+                  .mends = {}};
   const bool always = option && (option->empty() || *option == "always");
   if (always && fs.dax_file.value_or(true)) return finding;
   finding.mark = Mark::risk;
-  if (fs.dax_file) finding.evidence.push_back(*fs.dax_file ? "a new file is DAX" : "a new file is not DAX: it goes through the page cache, which has break sources of its own");
+  if (fs.dax_file)
+    finding.evidence.push_back(*fs.dax_file ? "a new file is DAX"
+                                            : "a new file is not DAX: it goes through the page cache, which has break sources of its own");
   finding.mends = {fmt::format("umount {0} && mount -o dax=always {1} {0}", point(facts), quoted(fs.source)), "and dax=always in its line of /etc/fstab"};
   return finding;
 }
@@ -61,7 +69,8 @@ Finding after_boot(const Facts& facts) {
     const auto plain = [](std::optional<std::string> value) { return value && *value == "always" ? std::optional<std::string>("") : value; };
     // What is there without being asked for may be a default, but DAX never is.
     if (plain(wanted) == plain(has) || (!wanted && std::string_view(name) != "dax" && std::string_view(name) != "ro")) continue;
-    other.push_back(fmt::format("{}: wanted {}, mounted {}", name, wanted ? (wanted->empty() ? "set" : *wanted) : "not set", has ? (has->empty() ? "set" : *has) : "not set"));
+    other.push_back(fmt::format("{}: wanted {}, mounted {}", name, wanted ? (wanted->empty() ? "set" : *wanted) : "not set",
+                                has ? (has->empty() ? "set" : *has) : "not set"));
   }
   if (other.empty()) return finding;
   finding.mark = Mark::fail;
@@ -104,7 +113,8 @@ Finding reflink(const Facts& facts) {
   if (!*fs.reflink) return finding;
   const auto names = names_of_seals(facts.gate.seals.value_or(0));
   const bool sealed = names == "all" || (names.find("reflink") != std::string::npos && names.find("dedupe") != std::string::npos);
-  finding.evidence.push_back(sealed ? "sealed against reflink and dedupe" : "not sealed against reflink and dedupe: a file that shares blocks can't be leased until it is settled");
+  finding.evidence.push_back(sealed ? "sealed against reflink and dedupe"
+                                    : "not sealed against reflink and dedupe: a file that shares blocks can't be leased until it is settled");
   if (sealed) return finding;
   finding.mark = Mark::risk;
   finding.mends = {fmt::format("holdfast guard {} --seal {}", point(facts), fmt::join(wanted_seals(fs), ","))};
@@ -155,7 +165,8 @@ Finding geometry(const Facts& facts) {
   if (fs.type == "hugetlbfs" || fs.type == "tmpfs") return not_here(id, what, "its pages are the file");
   if (!dax(facts)) return not_here(id, what, "only DAX maps the device itself");
   Finding finding{.id = id, .what = what, .evidence = {}, .mends = {}};
-  finding.evidence.push_back(fmt::format("begins at {} of the device; allocates in units of {}", bytes_text(fs.start_bytes), fs.stripe_bytes ? bytes_text(fs.stripe_bytes) : bytes_text(fs.block_bytes)));
+  finding.evidence.push_back(fmt::format("begins at {} of the device; allocates in units of {}", bytes_text(fs.start_bytes),
+                                         fs.stripe_bytes ? bytes_text(fs.stripe_bytes) : bytes_text(fs.block_bytes)));
   if (fs.start_bytes % kHuge) {
     finding.mark = Mark::risk;
     finding.evidence.emplace_back("its beginning is no multiple of 2 MiB: no file of it can be mapped in large pieces");
@@ -171,7 +182,8 @@ Finding geometry(const Facts& facts) {
     if (!file.known || file.size_bytes < kHuge || (file.align_bytes && file.align_bytes % kHuge == 0)) continue;
     finding.mark = Mark::risk;
     finding.evidence.push_back(fmt::format("{}: its blocks are not aligned to 2 MiB", file.path));
-    finding.mends.push_back(fmt::format("cp --reflink=never --sparse=never {0} {0}.new, and use the copy, once the filesystem allocates in 2 MiB", quoted(file.path)));
+    finding.mends.push_back(
+        fmt::format("cp --reflink=never --sparse=never {0} {0}.new, and use the copy, once the filesystem allocates in 2 MiB", quoted(file.path)));
   }
   return finding;
 }
@@ -210,7 +222,8 @@ Finding online_repair(const Facts& facts) {
   const auto& fs = facts.filesystem;
   const std::string id = "filesystem.online-repair", what = "no repair drops what its files have in memory";
   if (fs.type != "xfs") return not_here(id, what, fs.type + " is not repaired while it is mounted");
-  const bool can = std::any_of(facts.kernel.sources.begin(), facts.kernel.sources.end(), [](const SourceHere& one) { return one.here && one.source->id == "online-repair"; });
+  const bool can = std::any_of(facts.kernel.sources.begin(), facts.kernel.sources.end(),
+                               [](const SourceHere& one) { return one.here && one.source->id == "online-repair"; });
   Finding finding{.id = id, .what = what, .evidence = {can ? "this kernel can repair a mounted XFS" : "this kernel can't repair a mounted XFS"}, .mends = {}};
   if (!can) return finding;
   if (dax(facts)) {
@@ -265,11 +278,16 @@ Finding exports(const Facts& facts) {
   bool pnfs = false;
   for (const auto& one : facts.neighbours.exports) {
     pnfs = pnfs || one.pnfs;
-    list.push_back(fmt::format("{}: {} by {}{}", one.where, one.path, one.smb ? "SMB" : one.pnfs ? "NFS with pnfs" : "NFS", one.options.empty() ? "" : " (" + one.options + ")"));
+    list.push_back(fmt::format("{}: {} by {}{}", one.where, one.path,
+                               one.smb    ? "SMB"
+                               : one.pnfs ? "NFS with pnfs"
+                                          : "NFS",
+                               one.options.empty() ? "" : " (" + one.options + ")"));
   }
   auto finding = listed("filesystem.exports", "it is not shared over the network", list, pnfs ? Mark::fail : Mark::risk, "no NFS export and no SMB share");
   if (list.empty()) return finding;
-  finding.evidence.emplace_back(pnfs ? "pNFS hands blocks to clients, who write them without this machine" : "clients' operations meet the gate, but the breaker is then named as nfsd or smbd");
+  finding.evidence.emplace_back(pnfs ? "pNFS hands blocks to clients, who write them without this machine"
+                                     : "clients' operations meet the gate, but the breaker is then named as nfsd or smbd");
   for (const auto& one : facts.neighbours.exports) {
     if (one.smb)
       finding.mends.push_back(fmt::format("take the share out of {} and run smbcontrol all reload-config", one.where.substr(0, one.where.rfind(':'))));
@@ -287,8 +305,9 @@ Finding targets(const Facts& facts) {
   return finding;
 }
 
-constexpr std::array kChecks{Check{type},    Check{dax_mode}, Check{after_boot},    Check{writable},   Check{reflink}, Check{realtime}, Check{zoned},   Check{quotas},
-                             Check{geometry}, Check{extents},  Check{online_repair}, Check{swap_files}, Check{loops},   Check{overlays}, Check{exports}, Check{targets}};
+constexpr std::array kChecks{Check{type},  Check{dax_mode}, Check{after_boot}, Check{writable}, Check{reflink},       Check{realtime},
+                             Check{zoned}, Check{quotas},   Check{geometry},   Check{extents},  Check{online_repair}, Check{swap_files},
+                             Check{loops}, Check{overlays}, Check{exports},    Check{targets}};
 
 }  // namespace
 

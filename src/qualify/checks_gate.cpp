@@ -38,7 +38,8 @@ Finding version(const Facts& facts) {
     finding.mends = {"run holdfast qualify as root"};
   } else if (gate.state.other_version) {
     finding.mark = Mark::fail;
-    finding.evidence = {fmt::format("its maps in {} are another version's{}", kPinDirectory, gate.state.version.empty() ? "" : " (" + gate.state.version + ")")};
+    finding.evidence = {
+        fmt::format("its maps in {} are another version's{}", kPinDirectory, gate.state.version.empty() ? "" : " (" + gate.state.version + ")")};
     finding.mends = {"systemctl stop holdfastd; holdfast gate detach --yes && systemctl start holdfastd (protection pauses in between)"};
   } else if (!gate.state.version.empty() && gate.state.version != gate.version) {
     finding.mark = Mark::risk;
@@ -82,7 +83,8 @@ Finding tripwire(const Facts& facts) {
   }
   if (gate.tripwire_missed + gate.tripwire_blind + gate.denials_lost) {
     finding.mark = Mark::risk;
-    finding.evidence.push_back(fmt::format("{} possible breaks not looked at, {} refusals without a name since the gate was armed", gate.tripwire_missed + gate.tripwire_blind, gate.denials_lost));
+    finding.evidence.push_back(fmt::format("{} possible breaks not looked at, {} refusals without a name since the gate was armed",
+                                           gate.tripwire_missed + gate.tripwire_blind, gate.denials_lost));
     finding.mends.emplace_back("holdfast status names the counters; they begin anew when the gate is armed anew");
   }
   if (finding.evidence.empty()) finding.evidence = {"every choke point is watched, and none was missed"};
@@ -123,11 +125,13 @@ Finding sealed(const Facts& facts) {
   std::vector<std::string> all;
   const auto now = names_of_seals(has);
   for (const auto& seal : seals())
-    if ((now != "none" && (has & seal.operations) == seal.operations && seal.name != "unknown") || std::find(missing.begin(), missing.end(), seal.name) != missing.end())
+    if ((now != "none" && (has & seal.operations) == seal.operations && seal.name != "unknown") ||
+        std::find(missing.begin(), missing.end(), seal.name) != missing.end())
       all.emplace_back(seal.name);
   finding.mends = {fmt::format("holdfast guard {} --seal {}", point(facts), fmt::join(all, ","))};
   // Exceptions would be lost: with some it is left to the administrator.
-  if (gate.daemon && gate.policy && gate.policy->exceptions.empty()) finding.fixes = {{Fix::Kind::seal, facts.filesystem.point, fmt::format("{}", fmt::join(all, ","))}};
+  if (gate.daemon && gate.policy && gate.policy->exceptions.empty())
+    finding.fixes = {{Fix::Kind::seal, facts.filesystem.point, fmt::format("{}", fmt::join(all, ","))}};
   return finding;
 }
 
@@ -154,7 +158,8 @@ Finding holders(const Facts& facts) {
   finding.mark = Mark::risk;
   finding.mends = {fmt::format("holdfast guard {} --seal {}, without --except-user and --except-program", point(facts),
                                policy->seals ? names_of_seals(policy->seals) : "none")};
-  std::replace(finding.mends[0].begin() + static_cast<std::ptrdiff_t>(finding.mends[0].find("--seal ") + 7), finding.mends[0].begin() + static_cast<std::ptrdiff_t>(finding.mends[0].find(", without")), ' ', ',');
+  std::replace(finding.mends[0].begin() + static_cast<std::ptrdiff_t>(finding.mends[0].find("--seal ") + 7),
+               finding.mends[0].begin() + static_cast<std::ptrdiff_t>(finding.mends[0].find(", without")), ' ', ',');
   return finding;
 }
 
@@ -191,7 +196,8 @@ Finding escapes(const Facts& facts) {
   return finding;
 }
 
-constexpr std::array kChecks{Check{daemon}, Check{version}, Check{armed}, Check{tripwire}, Check{guarded}, Check{sealed}, Check{holders}, Check{configuration}, Check{registrations}, Check{escapes}};
+constexpr std::array kChecks{Check{daemon}, Check{version}, Check{armed},         Check{tripwire},      Check{guarded},
+                             Check{sealed}, Check{holders}, Check{configuration}, Check{registrations}, Check{escapes}};
 
 }  // namespace
 

@@ -13,7 +13,8 @@ namespace {
 
 Finding bpf_lsm(const Facts& facts) {
   const auto& support = facts.kernel.support;
-  Finding finding{.id = "kernel.bpf-lsm", .what = "BPF is among the active security modules", .evidence = {"/sys/kernel/security/lsm: " + support.lsm_list}, .mends = {}};
+  Finding finding{
+      .id = "kernel.bpf-lsm", .what = "BPF is among the active security modules", .evidence = {"/sys/kernel/security/lsm: " + support.lsm_list}, .mends = {}};
   if (support.bpf_lsm) return finding;
   finding.mark = Mark::fail;
   if (support.lsm_list.empty()) {
@@ -53,7 +54,10 @@ Finding trampolines(const Facts& facts) {
 
 Finding lockdown(const Facts& facts) {
   const auto& mode = facts.kernel.support.lockdown;
-  Finding finding{.id = "kernel.lockdown", .what = "lockdown lets BPF read kernel memory", .evidence = {"lockdown: " + (mode.empty() ? "not in this kernel" : mode)}, .mends = {}};
+  Finding finding{.id = "kernel.lockdown",
+                  .what = "lockdown lets BPF read kernel memory",
+                  .evidence = {"lockdown: " + (mode.empty() ? "not in this kernel" : mode)},
+                  .mends = {}};
   if (mode != "confidentiality") return finding;
   finding.mark = Mark::fail;
   finding.mends = {"boot with lockdown=integrity, or without it"};
@@ -62,7 +66,10 @@ Finding lockdown(const Facts& facts) {
 
 Finding filesystems(const Facts& facts) {
   const auto& support = facts.kernel.support;
-  Finding finding{.id = "kernel.bpffs", .what = "the gate can outlive its daemon, and registrations can be observed", .evidence = {"/sys/fs/bpf, /sys/kernel/tracing"}, .mends = {}};
+  Finding finding{.id = "kernel.bpffs",
+                  .what = "the gate can outlive its daemon, and registrations can be observed",
+                  .evidence = {"/sys/fs/bpf, /sys/kernel/tracing"},
+                  .mends = {}};
   if (!support.bpffs) finding.mends.emplace_back("mount -t bpf bpf /sys/fs/bpf");
   if (!support.tracefs) finding.mends.emplace_back("mount -t tracefs tracefs /sys/kernel/tracing");
   if (finding.mends.empty()) return finding;
@@ -98,7 +105,10 @@ int version_of(std::string_view release) {
 }
 
 Finding version(const Facts& facts) {
-  Finding finding{.id = "kernel.version", .what = "nothing is known against this kernel", .evidence = {"Linux " + facts.kernel.support.release + " " + facts.kernel.version}, .mends = {}};
+  Finding finding{.id = "kernel.version",
+                  .what = "nothing is known against this kernel",
+                  .evidence = {"Linux " + facts.kernel.support.release + " " + facts.kernel.version},
+                  .mends = {}};
   const int version = version_of(facts.kernel.support.release);
   for (const auto& known : kKnownKernels) {
     if (version < known.first || version >= known.end || !(known.kinds & (facts.filesystem.kind ? facts.filesystem.kind : kAllKinds))) continue;
@@ -122,7 +132,8 @@ Finding catalogue(const Facts& facts) {
 }
 
 /// Sources that no hook can refuse and that have a check of their own, which says whether their cause is here.
-constexpr std::array<std::string_view, 7> kCheckedApart{"zone-gc", "loop-discard", "overlay-splice", "target-unmap", "stacked-attributes", "pnfs-layout", "online-repair"};
+constexpr std::array<std::string_view, 7> kCheckedApart{"zone-gc",     "loop-discard", "overlay-splice", "target-unmap", "stacked-attributes",
+                                                        "pnfs-layout", "online-repair"};
 
 Finding open_sources(const Facts& facts) {
   Finding finding{.id = "kernel.open-sources", .what = "no source that exists here is beyond refusal", .evidence = {}, .mends = {}};
@@ -138,7 +149,8 @@ Finding open_sources(const Facts& facts) {
   return finding;
 }
 
-constexpr std::array kChecks{Check{bpf_lsm}, Check{btf}, Check{trampolines}, Check{lockdown}, Check{filesystems}, Check{version}, Check{catalogue}, Check{open_sources}};
+constexpr std::array kChecks{Check{bpf_lsm},     Check{btf},     Check{trampolines}, Check{lockdown},
+                             Check{filesystems}, Check{version}, Check{catalogue},   Check{open_sources}};
 
 }  // namespace
 

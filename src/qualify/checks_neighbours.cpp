@@ -43,10 +43,19 @@ Finding programs(const Facts& facts, std::string id, std::string what, Hazard ha
   return finding;
 }
 
-Finding defragmentation(const Facts& facts) { return programs(facts, "neighbours.defragmentation", "nothing defragments it", Hazard::defragment, Mark::fail, "exchange"); }
-Finding scrub(const Facts& facts) { return programs(facts, "neighbours.scrub", "nothing scrubs or repairs it", Hazard::scrub, (facts.filesystem.kind & kPageCache) ? Mark::fail : Mark::risk, ""); }
-Finding trim(const Facts& facts) { return programs(facts, "neighbours.fstrim", "nothing trims it", Hazard::trim, facts.filesystem.loops.empty() ? Mark::risk : Mark::fail, ""); }
-Finding dedupe(const Facts& facts) { return programs(facts, "neighbours.dedupe", "nothing deduplicates it", Hazard::dedupe, facts.filesystem.reflink.value_or(false) ? Mark::fail : Mark::risk, "dedupe"); }
+Finding defragmentation(const Facts& facts) {
+  return programs(facts, "neighbours.defragmentation", "nothing defragments it", Hazard::defragment, Mark::fail, "exchange");
+}
+Finding scrub(const Facts& facts) {
+  return programs(facts, "neighbours.scrub", "nothing scrubs or repairs it", Hazard::scrub, (facts.filesystem.kind & kPageCache) ? Mark::fail : Mark::risk, "");
+}
+Finding trim(const Facts& facts) {
+  return programs(facts, "neighbours.fstrim", "nothing trims it", Hazard::trim, facts.filesystem.loops.empty() ? Mark::risk : Mark::fail, "");
+}
+Finding dedupe(const Facts& facts) {
+  return programs(facts, "neighbours.dedupe", "nothing deduplicates it", Hazard::dedupe, facts.filesystem.reflink.value_or(false) ? Mark::fail : Mark::risk,
+                  "dedupe");
+}
 Finding backup(const Facts& facts) { return programs(facts, "neighbours.backup", "no snapshot or backup tool works on it", Hazard::backup, Mark::risk, ""); }
 
 Finding copytruncate(const Facts& facts) {
@@ -54,7 +63,8 @@ Finding copytruncate(const Facts& facts) {
   for (const auto& one : facts.neighbours.copytruncates) {
     finding.mark = has_seal(facts, "truncate") ? Mark::risk : Mark::fail;
     finding.evidence.push_back(fmt::format("{}: copytruncate of {}", one.where, one.pattern));
-    finding.mends.push_back(fmt::format("take copytruncate out of {} (create, or a postrotate that has the program open it anew)", one.where.substr(0, one.where.rfind(':'))));
+    finding.mends.push_back(
+        fmt::format("take copytruncate out of {} (create, or a postrotate that has the program open it anew)", one.where.substr(0, one.where.rfind(':'))));
   }
   if (finding.evidence.empty()) finding.evidence = {"no copytruncate for files of it"};
   return finding;
@@ -66,7 +76,8 @@ Finding tmpfiles(const Facts& facts) {
     const bool truncates = one.type.starts_with('F') || one.type.starts_with("f+") || one.type.starts_with('w');
     if (truncates && !has_seal(facts, "truncate")) finding.mark = Mark::fail;
     if (finding.mark == Mark::pass) finding.mark = Mark::risk;
-    finding.evidence.push_back(fmt::format("{}: {} {} ({})", one.where, one.type, one.path, truncates ? "truncates" : "removes: the blocks stay while a region is open, the name goes"));
+    finding.evidence.push_back(fmt::format("{}: {} {} ({})", one.where, one.type, one.path,
+                                           truncates ? "truncates" : "removes: the blocks stay while a region is open, the name goes"));
     finding.mends.push_back(fmt::format("take the line out of {}, or put an empty file of that name into /etc/tmpfiles.d", one.where));
   }
   if (finding.evidence.empty()) finding.evidence = {"no rule touches it"};
@@ -89,7 +100,8 @@ Finding writers(const Facts& facts) {
   return finding;
 }
 
-constexpr std::array kChecks{Check{defragmentation}, Check{scrub}, Check{trim}, Check{dedupe}, Check{backup}, Check{copytruncate}, Check{tmpfiles}, Check{writers}};
+constexpr std::array kChecks{Check{defragmentation}, Check{scrub},        Check{trim},     Check{dedupe},
+                             Check{backup},          Check{copytruncate}, Check{tmpfiles}, Check{writers}};
 
 }  // namespace
 

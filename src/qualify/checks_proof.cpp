@@ -26,8 +26,10 @@ Finding probe(const Facts& facts) {
     finding.mends = {again};
     return finding;
   }
-  finding.evidence = {fmt::format("{} trials in {:.0f} s: {} open sources, {} unnamed refusals, {} differences from the catalogue", proof.trials, proof.seconds, proof.open, proof.unnamed, proof.differences)};
-  if (proof.known_open) finding.evidence.push_back(fmt::format("{} broke a leased layout by sources that nothing can refuse, as the catalogue says", proof.known_open));
+  finding.evidence = {fmt::format("{} trials in {:.0f} s: {} open sources, {} unnamed refusals, {} differences from the catalogue", proof.trials, proof.seconds,
+                                  proof.open, proof.unnamed, proof.differences)};
+  if (proof.known_open)
+    finding.evidence.push_back(fmt::format("{} broke a leased layout by sources that nothing can refuse, as the catalogue says", proof.known_open));
   if (!proof.open && !proof.unnamed && !proof.differences && proof.trials) return finding;
   finding.mark = Mark::fail;
   finding.evidence.insert(finding.evidence.end(), proof.examples.begin(), proof.examples.end());

@@ -111,7 +111,8 @@ void read_gate(Collected& all, const QualifyOptions& options) {
     const bool here = std::any_of(files.begin(), files.end(), [&](const Json& file) { return on_device(file, facts.filesystem.device); });
     if (!here || text_at(registration, "state") != "unprotected" || facts.gate.unprotected.size() >= kExamples) continue;
     const auto& process = list_at(registration, "process");
-    facts.gate.unprotected.push_back(fmt::format("{} (process {}) on {}", text_at(process, "comm"), number_at(process, "pid"), text_at(registration, "device")));
+    facts.gate.unprotected.push_back(
+        fmt::format("{} (process {}) on {}", text_at(process, "comm"), number_at(process, "pid"), text_at(registration, "device")));
   }
 }
 
@@ -130,7 +131,8 @@ void read_configuration(Facts& facts, const std::string& directory) {
     if (::stat(path.c_str(), &st) != 0 || !S_ISBLK(st.st_mode)) return {};
     return kernel_device(major(st.st_rdev), minor(st.st_rdev));
   };
-  facts.gate.policy = configuration.policy.of({.device = facts.filesystem.device, .type = facts.filesystem.type, .points = {facts.filesystem.point}}, device_number);
+  facts.gate.policy =
+      configuration.policy.of({.device = facts.filesystem.device, .type = facts.filesystem.type, .points = {facts.filesystem.point}}, device_number);
 }
 
 /// Leased files of this mount, with the extents that the gate protects.
@@ -141,7 +143,8 @@ void read_files(Collected& all, const std::vector<std::string>& named) {
     if (!on_device(file, fs.device) || path.empty() || path.ends_with(" (deleted)")) continue;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> extents;
     for (const auto& extent : list_at(file, "protected"))
-      extents.emplace_back(number_at(extent, "first"), extent.contains("end") && extent["end"].is_number_unsigned() ? extent["end"].get<std::uint64_t>() : UINT64_MAX);
+      extents.emplace_back(number_at(extent, "first"),
+                           extent.contains("end") && extent["end"].is_number_unsigned() ? extent["end"].get<std::uint64_t>() : UINT64_MAX);
     auto state = file_state(path, extents);
     state.leased = true;
     fs.files.push_back(std::move(state));
@@ -179,7 +182,9 @@ void read_writers(Collected& all) {
   const auto excepted = holders(all.leases);
   for (const auto& name : names_in("/proc")) {
     std::uint32_t pid = 0;
-    if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc{} || excepted.contains(pid) || pid == static_cast<std::uint32_t>(::getpid())) continue;
+    if (std::from_chars(name.data(), name.data() + name.size(), pid).ec != std::errc{} || excepted.contains(pid) ||
+        pid == static_cast<std::uint32_t>(::getpid()))
+      continue;
     const std::string process = "/proc/" + name;
     for (const auto& fd : names_in(process + "/fd")) {
       struct stat st {};

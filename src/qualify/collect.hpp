@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// Collects the facts that the checks judge. What can't be found out is left open in the facts, so that its check says so; only a mount that is none is an error.
+// Collects the facts that the checks judge. What can't be found out is left open in the facts, so that its check says so; only a mount that is none is an
+// error.
 #pragma once
 
 #include <functional>

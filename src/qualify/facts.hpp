@@ -32,29 +32,28 @@ struct KernelFacts {
   bool bdev_write_mounted = true;            ///< the block device below a mounted filesystem can be written
 };
 
-
 struct FileState {
   std::string path;
   bool leased = false;  ///< else it was named on the command line
   std::uint64_t size_bytes = 0;
   std::uint64_t hole_bytes = 0, unwritten_bytes = 0, shared_bytes = 0;
-  bool known = false;            ///< the filesystem told its extents
+  bool known = false;             ///< the filesystem told its extents
   std::uint64_t align_bytes = 0;  ///< every extent of 2 MiB and more begins at a multiple of this, on the device and in the file; 0: there is none
-  std::string trouble;           ///< why it could not be looked at
+  std::string trouble;            ///< why it could not be looked at
 };
 
 struct FilesystemFacts : Surroundings {
   std::string point, source, type, flags, options;
   std::uint32_t device = 0;  ///< as kernel_device()
   bool supported = false;
-  std::uint8_t kind = 0;  ///< FileKinds of its files; 0: not known
-  bool dax_capable = false;             ///< its device can do DAX
-  std::optional<bool> dax_file;         ///< a new file is DAX; none where that could not be tried
+  std::uint8_t kind = 0;                         ///< FileKinds of its files; 0: not known
+  bool dax_capable = false;                      ///< its device can do DAX
+  std::optional<bool> dax_file;                  ///< a new file is DAX; none where that could not be tried
   std::optional<bool> reflink, realtime, zoned;  ///< XFS
   std::uint64_t block_bytes = 4096;
-  std::uint64_t stripe_bytes = 0;       ///< allocation unit that mkfs was told
-  std::uint64_t start_bytes = 0;        ///< where it begins on the device
-  std::optional<std::string> fstab;     ///< its options there; none where it is not listed
+  std::uint64_t stripe_bytes = 0;    ///< allocation unit that mkfs was told
+  std::uint64_t start_bytes = 0;     ///< where it begins on the device
+  std::optional<std::string> fstab;  ///< its options there; none where it is not listed
   std::vector<FileState> files;
 };
 
@@ -75,7 +74,7 @@ struct AdapterFacts {
 
 struct GateFacts {
   GateState state;
-  std::string state_error;   ///< it could not be looked at
+  std::string state_error;  ///< it could not be looked at
   bool daemon = false;
   std::string daemon_error;
   std::string daemon_version, version;  ///< the running daemon's; this program's
@@ -85,8 +84,8 @@ struct GateFacts {
   std::optional<std::uint32_t> seals;
   std::vector<std::string> configuration_errors;
   std::uint64_t tripwire_missed = 0, tripwire_blind = 0, denials_lost = 0;
-  std::vector<std::string> escapes;       ///< on this filesystem, but for those of a probe
-  std::vector<std::string> unprotected;   ///< registrations on this filesystem that have no lease
+  std::vector<std::string> escapes;      ///< on this filesystem, but for those of a probe
+  std::vector<std::string> unprotected;  ///< registrations on this filesystem that have no lease
 };
 
 struct Writer {

@@ -38,13 +38,8 @@ std::size_t count(const std::vector<Finding>& findings, Mark mark) {
 }
 
 nlohmann::ordered_json to_json(const Finding& finding) {
-  return {{"id", finding.id},
-          {"area", finding.area()},
-          {"what", finding.what},
-          {"verdict", name(finding.mark)},
-          {"evidence", finding.evidence},
-          {"mends", finding.mends},
-          {"fixable", !finding.fixes.empty()}};
+  return {{"id", finding.id},       {"area", finding.area()},           {"what", finding.what}, {"verdict", name(finding.mark)}, {"evidence", finding.evidence},
+          {"mends", finding.mends}, {"fixable", !finding.fixes.empty()}};
 }
 
 }  // namespace hf::qualify

@@ -73,7 +73,9 @@ Result<Json> read_record(const Hands& hands) {
   return record;
 }
 
-Status write_record(const Hands& hands, const Json& record) { return record.empty() ? remove_file(hands.undo_file) : write_file(hands.undo_file, record.dump(2) + "\n"); }
+Status write_record(const Hands& hands, const Json& record) {
+  return record.empty() ? remove_file(hands.undo_file) : write_file(hands.undo_file, record.dump(2) + "\n");
+}
 
 std::vector<std::string> split(std::string_view list) {
   std::vector<std::string> words;

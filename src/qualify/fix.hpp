@@ -18,7 +18,7 @@ inline constexpr const char* kUndoFile = "/var/lib/holdfast/qualify-undo.json";
 struct Hands {
   std::string root;  ///< in whose place / stands
   std::string undo_file = kUndoFile;
-  std::function<Result<Json>(const Json& order)> daemon;                      ///< an order, or a query
+  std::function<Result<Json>(const Json& order)> daemon;                       ///< an order, or a query
   std::function<Status(const std::vector<std::string>& arguments)> systemctl;  ///< does nothing where systemd does not run
 };
 

@@ -413,8 +413,9 @@ std::vector<std::string> neighbour_folders(const std::string& root) {
     for (const auto& inner : folders_in(root + folder))
       if (inner.ends_with(".wants") || inner.ends_with(".requires") || inner.ends_with(".timer.d") || inner.ends_with(".service.d")) folders.push_back(inner);
   }
-  for (const char* folder : {"/etc", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron/crontabs",
-                             "/var/spool/cron", "/etc/logrotate.d", "/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d", "/etc/exports.d", "/etc/samba"})
+  for (const char* folder :
+       {"/etc", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron/crontabs", "/var/spool/cron",
+        "/etc/logrotate.d", "/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d", "/etc/exports.d", "/etc/samba"})
     folders.push_back(root + folder);
   return folders;
 }

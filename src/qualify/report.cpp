@@ -12,7 +12,9 @@ namespace {
 
 Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
-Json plan_json(const PlanFacts& plan) { return {{"plan", plan.tried ? Json(plan.plan) : Json()}, {"reason", text_or_null(plan.reason)}, {"mend", text_or_null(plan.mend)}}; }
+Json plan_json(const PlanFacts& plan) {
+  return {{"plan", plan.tried ? Json(plan.plan) : Json()}, {"reason", text_or_null(plan.reason)}, {"mend", text_or_null(plan.mend)}};
+}
 
 Json adapters_json(const Facts& facts) {
   Json list = Json::array();

@@ -88,7 +88,8 @@ Status write_on(int fd, int stop, Registered& all, Told& told) {
     HF_TRY_ASSIGN(const auto done, all.loop->write(from, to));
     if (done != IBV_WC_SUCCESS) return fail(EIO, fmt::format("a remote write failed: {}", ibv_wc_status_str(done)));
     told.writes++;
-    const bool same = ::pread(fd, back.data(), back.size(), static_cast<off_t>(offset)) == static_cast<ssize_t>(kPieceBytes) && std::memcmp(back.data(), all.local, kPieceBytes) == 0;
+    const bool same = ::pread(fd, back.data(), back.size(), static_cast<off_t>(offset)) == static_cast<ssize_t>(kPieceBytes) &&
+                      std::memcmp(back.data(), all.local, kPieceBytes) == 0;
     if (!same) told.lost++;
   }
   return {};

@@ -36,8 +36,9 @@ TEST(Certificate, SaysWhatChanged) {
   now.configuration["/etc/holdfast/holdfast.toml"] = "0123456789abcdef";
   now.neighbours.copytruncates = {{"/etc/logrotate.d/app:1", "/mnt/pool/*.log"}};
   const auto lines = changed(good_facts(), now);
-  for (const char* part : {"kernel release: 7.3.4 is now 7.4.0", "gate seals", "filesystem swap files: new: /mnt/pool/swap", "adapters mlx5_0: gone", "configuration /etc/holdfast/holdfast.toml: new",
-                           "neighbours /etc/logrotate.d/app:1 copytruncate: new", "results gate.seals: pass is now fail"})
+  for (const char* part :
+       {"kernel release: 7.3.4 is now 7.4.0", "gate seals", "filesystem swap files: new: /mnt/pool/swap", "adapters mlx5_0: gone",
+        "configuration /etc/holdfast/holdfast.toml: new", "neighbours /etc/logrotate.d/app:1 copytruncate: new", "results gate.seals: pass is now fail"})
     EXPECT_TRUE(says(lines, part)) << part;
 }
 
@@ -52,7 +53,8 @@ TEST(Certificate, OneThatWasEditedIsNone) {
 }
 
 TEST(Certificate, AnythingElseIsNone) {
-  for (const char* text : {"", "[]", "{}", "{\"schema\": \"holdfast.certificate/1\"}", "{\"schema\": 7, \"sha256\": \"\"}", "nonsense"}) EXPECT_FALSE(read_certificate(text)) << text;
+  for (const char* text : {"", "[]", "{}", "{\"schema\": \"holdfast.certificate/1\"}", "{\"schema\": 7, \"sha256\": \"\"}", "nonsense"})
+    EXPECT_FALSE(read_certificate(text)) << text;
 }
 
 TEST(Certificate, ADigestForEachSection) {

@@ -18,7 +18,8 @@ class Fixing : public testing::Test {
       orders.push_back(order.dump());
       if (order.value("do", "") == "guard") {
         // As holdfastd does it.
-        const ManagedChange change{.kind = ManagedChange::Kind::guard, .path = order["path"], .seals = order["seals"].get<std::vector<std::string>>(), .exceptions = {}};
+        const ManagedChange change{
+            .kind = ManagedChange::Kind::guard, .path = order["path"], .seals = order["seals"].get<std::vector<std::string>>(), .exceptions = {}};
         root.write(managed, change_managed(root.has(managed) ? root.read(managed) : "", change).value());
       }
       return Json::object();

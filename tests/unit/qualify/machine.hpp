@@ -44,7 +44,8 @@ class Root {
 inline Facts good_facts() {
   Facts facts;
   facts.time = "2026-11-23T01:00:00Z";
-  facts.kernel.support = {.root = true, .btf = true, .bpf_lsm = true, .bpffs = true, .tracefs = true, .release = "7.3.4", .lsm_list = "lockdown,bpf", .lockdown = "none"};
+  facts.kernel.support = {
+      .root = true, .btf = true, .bpf_lsm = true, .bpffs = true, .tracefs = true, .release = "7.3.4", .lsm_list = "lockdown,bpf", .lockdown = "none"};
   facts.kernel.ftrace_enabled = true;
   for (const auto& source : break_sources()) facts.kernel.sources.push_back({&source, true});
   auto& fs = facts.filesystem;

@@ -96,7 +96,9 @@ TEST(Neighbours, AWordThatIsOnlyAnArgumentIsNoProgram) {
 TEST(Neighbours, CopytruncateOfFilesOnTheMount) {
   const Root root;
   root.write("/etc/logrotate.conf", "weekly\ninclude /etc/logrotate.d\n");
-  root.write("/etc/logrotate.d/app", "/var/log/app.log {\n  copytruncate\n}\n/mnt/pool/*.log\n/mnt/pool/x/y.log {\n  daily\n  copytruncate\n}\n/mnt/pool/z.log {\n  nocopytruncate\n}\n");
+  root.write(
+      "/etc/logrotate.d/app",
+      "/var/log/app.log {\n  copytruncate\n}\n/mnt/pool/*.log\n/mnt/pool/x/y.log {\n  daily\n  copytruncate\n}\n/mnt/pool/z.log {\n  nocopytruncate\n}\n");
   const auto found = read_neighbours(kMount, root.path).copytruncates;
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].pattern, "/mnt/pool/*.log");
@@ -112,7 +114,8 @@ TEST(Neighbours, CopytruncateByDefault) {
 
 TEST(Neighbours, RulesOfTmpfiles) {
   const Root root;
-  root.write("/etc/tmpfiles.d/pool.conf", "F /mnt/pool/segment 0644 root root - x\nd /mnt/pool/tmp 0755 root root 10d\nd /mnt/pool 0755 root root -\nf /mnt/pool/f\nF /mnt/poolside/f\n");
+  root.write("/etc/tmpfiles.d/pool.conf",
+             "F /mnt/pool/segment 0644 root root - x\nd /mnt/pool/tmp 0755 root root 10d\nd /mnt/pool 0755 root root -\nf /mnt/pool/f\nF /mnt/poolside/f\n");
   root.write("/usr/lib/tmpfiles.d/pool.conf", "R /mnt/pool/other\n");
   const auto found = read_neighbours(kMount, root.path).rules;
   ASSERT_EQ(found.size(), 2u) << "a file of /etc replaces that of /usr/lib; a folder without an age is only made";
