@@ -189,41 +189,43 @@ void read_units(const std::string& mount, const std::string& root, std::vector<N
 
 // --- cron
 
-/// The line's command, past the times and the user. @param user whether a user stands before it
-std::string_view cron_command(std::string_view line, bool user) {
-  std::size_t skip = line.starts_with('@') ? 1 : 5;
-  if (user) skip++;
-  while (skip-- && !line.empty()) {
+/// The line's command, past the fields before it; "@daily" stands for the five of a time.
+std::string_view cron_command(std::string_view line, std::size_t fields) {
+  if (line.starts_with('@') && fields >= 5) fields -= 4;
+  for (; fields && !line.empty(); fields--) {
     line.remove_prefix(std::min(line.find_first_of(" \t"), line.size()));
     line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
   }
   return line;
 }
 
+/// Fields before the command: the time; in the system's own tables a user; in anacron's period, delay and name.
+constexpr std::size_t kUserTable = 5, kSystemTable = 6, kAnacronTable = 3;
+
 bool is_assignment(std::string_view line) {
   const auto end = line.find_first_of(" \t=");
   return end != std::string_view::npos && line[line.find_first_not_of(" \t", end)] == '=';
 }
 
-void read_cron_table(const std::string& path, const std::string& root, bool user, const std::string& mount, std::vector<Neighbour>& found) {
+void read_cron_table(const std::string& path, const std::string& root, std::size_t fields, const std::string& mount, std::vector<Neighbour>& found) {
   std::size_t number = 0;
   for (const auto& line : plain_lines(text_of_file(path).value_or(""))) {
     number++;
     const auto text = trimmed(line);
     if (text.empty() || text.starts_with('#') || is_assignment(text)) continue;
     // What stands before && or ; is another command: "test -x /x && /x".
-    std::string_view rest = cron_command(text, user);
+    std::string_view rest = cron_command(text, fields);
     const auto where = path.substr(root.size()) + ":" + std::to_string(number);
     for (const auto& part : split_commands(rest)) judge_command(part, mount, where, "", found);
   }
 }
 
 void read_cron(const std::string& mount, const std::string& root, std::vector<Neighbour>& found) {
-  read_cron_table(root + "/etc/crontab", root, true, mount, found);
-  read_cron_table(root + "/etc/anacrontab", root, false, mount, found);
-  for (const auto& file : files_in(root + "/etc/cron.d", "")) read_cron_table(file, root, true, mount, found);
+  read_cron_table(root + "/etc/crontab", root, kSystemTable, mount, found);
+  read_cron_table(root + "/etc/anacrontab", root, kAnacronTable, mount, found);
+  for (const auto& file : files_in(root + "/etc/cron.d", "")) read_cron_table(file, root, kSystemTable, mount, found);
   for (const char* folder : {"/var/spool/cron/crontabs", "/var/spool/cron"})
-    for (const auto& file : files_in(root + folder, "")) read_cron_table(file, root, false, mount, found);
+    for (const auto& file : files_in(root + folder, "")) read_cron_table(file, root, kUserTable, mount, found);
   for (const char* folder : {"/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly"})
     for (const auto& file : files_in(root + folder, "")) {
       std::size_t number = 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # holdfast qualify: a well-configured mount qualifies; each misconfiguration is found and named with its mend; --fix mends what it says that it can, and is
 # undone; a certificate says what has changed; the daemon tells of drift as it happens. The page goes to /lab/out, where there is one.
-# Usage in the lab (--fs none, Linux 7): qualify.sh
+# Usage in the lab (--fs none, Linux 7): qualify.sh [--soak SECONDS]; with it only that
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=tests/lab/lib.sh
 . "$here/lib.sh"
@@ -43,6 +43,18 @@ timer() { # NAME COMMAND
   ln -sf "../$1.timer" "/etc/systemd/system/timers.target.wants/$1.timer"
 }
 state() { holdfast status --json | jq -r --arg mount $hf '.qualified[] | select(.mount == $mount) | .state'; }
+
+if [ "${1:-}" = --soak ]; then
+  section "remote writes while everything is tried"
+  daemon_start
+  holdfast guard $hf --seal reflink,dedupe,exchange,loop
+  check "it stays qualified" bash -c "holdfast qualify $hf --soak ${2}s --json >$report"
+  check "remote writes ran" test "$(jq .proof.rdma_writes "$report")" -gt 10
+  check "and none was lost" test "$(jq .proof.rdma_lost "$report")" = 0
+  jq -c '{proof, soak: [.findings[] | select(.id == "proof.soak")]}' "$report"
+  conclude
+  exit
+fi
 
 section "before anything is mended"
 daemon_start

@@ -87,6 +87,12 @@ TEST(Neighbours, CronJobsOfAllKinds) {
   EXPECT_EQ(found[3].where, "/etc/cron.weekly/trim:3");
 }
 
+TEST(Neighbours, AnacronHasItsOwnFields) {
+  const Root root;
+  root.write("/etc/anacrontab", "7 15 weekly.trim nice fstrim /mnt/pool\n@monthly 45 monthly.defrag xfs_fsr\n");
+  EXPECT_EQ(read_neighbours(kMount, root.path).programs.size(), 2u);
+}
+
 TEST(Neighbours, AWordThatIsOnlyAnArgumentIsNoProgram) {
   const Root root;
   root.write("/etc/cron.d/mail", "@daily root /usr/bin/mail -s fstrim root\n");
