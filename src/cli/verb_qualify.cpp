@@ -339,7 +339,7 @@ void add_qualify(CLI::App& app, Cli& cli) {
   command->add_option("--html", verb->html, "Write the report as one page")->type_name("FILE")->excludes(check);
   command->add_option("--soak", verb->soak, "Then go on for so long, with remote writes into a registered file")->type_name("TIME")->excludes(check);
   auto* fix = command->add_flag("--fix", verb->fix, "First mend what is safe to mend: seals, sysctls, units; shows it and asks")->excludes(check);
-  auto* take_back = command->add_flag("--undo", verb->undo, "Take back what --fix has done")->excludes(check)->excludes(fix);
+  command->add_flag("--undo", verb->undo, "Take back what --fix has done")->excludes(check)->excludes(fix);
   command->add_flag("--yes,-y", verb->yes, "Don't ask");
   auto* no_probe = command->add_flag("--no-probe", verb->no_probe, "Only look; try nothing on the mount");
   no_probe->excludes(certify);

@@ -101,8 +101,8 @@ Status soak(const std::string& path, const AdapterFacts& adapter, int stop, Told
   // It has no name from here on: it goes with this process, however that ends.
   ::unlink(path.c_str());
   std::vector<char> zeroes(1 << 20);
-  for (std::uint32_t at = 0; at < kFileBytes; at += zeroes.size())
-    if (::pwrite(fd.get(), zeroes.data(), zeroes.size(), at) != static_cast<ssize_t>(zeroes.size())) return sys_error(errno, "write", path);
+  for (std::size_t at = 0; at < kFileBytes; at += zeroes.size())
+    if (::pwrite(fd.get(), zeroes.data(), zeroes.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(zeroes.size())) return sys_error(errno, "write", path);
   ::fsync(fd.get());
   HF_TRY_ASSIGN(auto all, connect_all(fd.get(), adapter));
   const pid_t breaker = ::fork();
