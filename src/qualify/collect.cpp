@@ -56,6 +56,17 @@ const Json& list_at(const Json& object, const char* name) {
 
 bool on_device(const Json& file, std::uint32_t device) { return text_at(list_at(file, "file"), "device") == device_text(device); }
 
+void take_history(Collected& all, holdfast::Session& session) {
+  const auto take = [&session](const Json& question, Json& into) {
+    if (auto answer = query(session, question)) into = std::move(*answer);
+  };
+  take({{"query", "leases"}}, all.leases);
+  take({{"query", "registrations"}}, all.registrations);
+  // The probe has filled the last hundred with its own.
+  take({{"query", "denials"}, {"limit", 4096}}, all.denials);
+  take({{"query", "escapes"}}, all.escapes);
+}
+
 void ask_daemon(Collected& all, const Connect& connect) {
   auto& gate = all.facts.gate;
   auto session = connect();
@@ -84,13 +95,7 @@ void ask_daemon(Collected& all, const Connect& connect) {
     else if (const auto mask = seals_from_names(names))
       gate.seals = *mask;
   }
-  const auto take = [&](const char* what, Json& into) {
-    if (auto answer = query(*session, {{"query", what}})) into = std::move(*answer);
-  };
-  take("leases", all.leases);
-  take("registrations", all.registrations);
-  take("denials", all.denials);
-  take("escapes", all.escapes);
+  take_history(all, *session);
 }
 
 void read_gate(Collected& all, const QualifyOptions& options) {
@@ -206,6 +211,7 @@ void prove(Collected& all, const QualifyOptions& options, const Connect& connect
   proof.soak_s = options.soak_s;
   ProbeOptions wanted{.directory = options.mount};
   wanted.leased_only = true;
+  wanted.seals = all.facts.gate.seals.value_or(0);
   wanted.seed = options.seed;
   wanted.soak_s = options.soak_s;
   if (!options.all_routes) wanted.routes = kRoutes;
@@ -228,6 +234,10 @@ void prove(Collected& all, const QualifyOptions& options, const Connect& connect
   proof.open = report->open();
   proof.unnamed = report->unnamed();
   proof.known_open = report->known_open();
+  for (const auto& trial : report->trials)
+    if (trial.leased && trial.verdict == actions::Verdict::refused && !trial.named && proof.examples.size() < kExamples)
+      proof.examples.push_back(
+          fmt::format("{} by {}: refused ({}), and nobody was wholly named", trial.action->name, name(trial.route), trial.attempt.outcome.detail));
   for (const auto& trial : report->trials)
     for (const auto& difference : trial.differences)
       if (proof.examples.size() < kExamples) proof.examples.push_back(fmt::format("{} by {}: {}", trial.action->name, name(trial.route), difference));
@@ -258,6 +268,8 @@ Result<Collected> collect(const QualifyOptions& options, const Connect& connect,
   rlimit limit{};
   facts.memlock_bytes = ::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT64_MAX;
   prove(all, options, connect, progress);
+  // As it is after the probe: what the report shows.
+  if (auto session = connect(); session && facts.gate.daemon) take_history(all, *session);
   return all;
 }
 

@@ -44,8 +44,11 @@ TEST_P(EachFault, IsFoundAloneAndNamedWithItsMend) {
   EXPECT_EQ(found.mark, GetParam().mark);
   EXPECT_TRUE(says(found.mends, GetParam().mend)) << (found.mends.empty() ? "no mend" : found.mends[0]);
   EXPECT_EQ(qualified(judge(facts)), GetParam().mark != Mark::fail);
-  for (const auto& one : before)
-    if (one.id == GetParam().id) EXPECT_NE(one.mark, GetParam().mark) << "it was so before";
+  for (const auto& one : before) {
+    if (one.id == GetParam().id) {
+      EXPECT_NE(one.mark, GetParam().mark) << "it was so before";
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
