@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # holdfast qualify: a well-configured mount qualifies; each misconfiguration is found and named with its mend; --fix mends what it says that it can, and is
 # undone; a certificate says what has changed; the daemon tells of drift as it happens. The page goes to /lab/out, where there is one.
-# Usage in the lab (--fs none, Linux 7): qualify.sh [--soak SECONDS]; with it only that
+# Usage in the lab (--fs none, Linux 7): qualify.sh [--slice | --soak SECONDS]: only the first of it; only the soak
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=tests/lab/lib.sh
 . "$here/lib.sh"
@@ -104,6 +104,7 @@ check "the certificate fails to verify" fails 1 'filesystem loop devices' holdfa
 check "and says which seals there were" fails 1 'gate seals: reflink dedupe exchange loop is now reflink dedupe exchange' holdfast qualify --verify "$program_dir/good.json"
 check "holdfast status says drifted" test "$(state)" = drifted
 losetup -d /dev/loop0
+if [ "${1:-}" = --slice ]; then conclude; exit; fi
 mkdir -p $hf/low /tmp/up /tmp/work /tmp/merged
 mount -t overlay overlay -o lowerdir=$hf/low,upperdir=/tmp/up,workdir=/tmp/work /tmp/merged
 hear watcher '"event":"drift".*overlayfs above /tmp/merged'
