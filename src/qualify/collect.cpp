@@ -235,7 +235,7 @@ void prove(Collected& all, const QualifyOptions& options, const Connect& connect
   proof.unnamed = report->unnamed();
   proof.known_open = report->known_open();
   for (const auto& trial : report->trials)
-    if (trial.leased && trial.verdict == actions::Verdict::refused && !trial.named && proof.examples.size() < kExamples)
+    if (trial.leased && trial.attempt.reached && trial.verdict == actions::Verdict::refused && !trial.named && proof.examples.size() < kExamples)
       proof.examples.push_back(
           fmt::format("{} by {}: refused ({}), and nobody was wholly named", trial.action->name, name(trial.route), trial.attempt.outcome.detail));
   for (const auto& trial : report->trials)

@@ -253,8 +253,8 @@ std::size_t ProbeReport::differences() const {
 }
 
 std::size_t ProbeReport::unnamed() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(trials, [](const Trial& trial) { return trial.leased && trial.verdict == actions::Verdict::refused && !trial.named; }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      trials, [](const Trial& trial) { return trial.leased && trial.attempt.reached && trial.verdict == actions::Verdict::refused && !trial.named; }));
 }
 
 std::size_t ProbeReport::open() const {
