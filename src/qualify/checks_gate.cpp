@@ -76,6 +76,11 @@ Finding armed(const Facts& facts) {
 Finding tripwire(const Facts& facts) {
   const auto& gate = facts.gate;
   Finding finding{.id = "gate.tripwire", .what = "a break that passes the gate is seen", .evidence = {}, .mends = {}};
+  if (gate.state.hooks.empty()) {
+    finding.mark = Mark::not_applicable;
+    finding.evidence = {"there is no gate"};
+    return finding;
+  }
   if (!gate.state.unwatched.empty()) {
     finding.mark = Mark::risk;
     finding.evidence.push_back(fmt::format("not watched, since this kernel has no such function: {}", fmt::join(gate.state.unwatched, ", ")));
