@@ -170,7 +170,7 @@ def look_at(browser, name, path, folder):
 
     # By keyboard alone.
     check("Tab gets to the filter of the checks", tab_to(browser, "(e) => e.id === 'checks-table-filter'"))
-    browser.type("gate seals")
+    browser.type("gate place")
     rows = browser.run(COLUMN % 1)
     check("what is typed filters", rows == ["seals"], rows)
     check("and the count is told", browser.run("document.querySelector('#checks-table [role=status]').textContent").startswith("1 of "))
