@@ -11,12 +11,13 @@ _holdfast() {
       return
     fi
     case $word in
-      --socket|--range|--label|--soak|--seed|--route|--source|--wait|--on-timeout|--seal|--except-user|--except-program) ((i++)) ;;
+      --socket|--range|--label|--soak|--certify|--verify|--html|--config|--seed|--route|--source|--wait|--on-timeout|--seal|--except-user|--except-program) ((i++)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=$word; elif [[ -z $sub ]]; then sub=$word; fi ;;
     esac
   done
   case $prev in
+    --certify|--verify|--html|--config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --socket) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --on-timeout) mapfile -t COMPREPLY < <(compgen -W 'deny fence kill' -- "$cur"); return ;;
     --seal) mapfile -t COMPREPLY < <(compgen -W 'truncate punch zero shift unshare reflink dedupe exchange attributes verity direct-write loop unknown all' -- "$cur"); return ;;
@@ -28,7 +29,7 @@ _holdfast() {
   esac
   local words
   case $verb in
-    '') words='status leases registrations devices watch hold why escapes sources probe recall guard unguard config reload gate --socket --version --help' ;;
+    '') words='status leases registrations devices watch hold why escapes sources probe qualify recall guard unguard config reload gate --socket --version --help' ;;
     status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --persist --forget --json --help --' ;;
@@ -40,6 +41,7 @@ _holdfast() {
     config) if [[ -z $sub ]]; then words='check --help'; else words='--json --help'; fi ;;
     sources) words='--kernel-check --json --help' ;;
     probe) words='--soak --seed --route --source --leased-only --keep --json --help' ;;
+    qualify) words='--fix --undo --yes --soak --certify --verify --html --no-probe --all-routes --config --json --help' ;;
     gate)
       case $sub in
         '') words='status detach --help' ;;
@@ -47,7 +49,7 @@ _holdfast() {
         detach) words='--yes --json --help' ;;
       esac ;;
   esac
-  if [[ $verb = hold || $verb = why || $verb = recall || $verb = guard || $verb = unguard || $verb = probe ]] && [[ $cur != -* ]]; then
+  if [[ $verb = hold || $verb = why || $verb = recall || $verb = guard || $verb = unguard || $verb = probe || $verb = qualify ]] && [[ $cur != -* ]]; then
     compopt -o filenames
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
   else

@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations devices watch hold why escapes sources probe recall guard unguard config reload gate
+set -l verbs status leases registrations devices watch hold why escapes sources probe qualify recall guard unguard config reload gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'
@@ -45,3 +45,15 @@ complete -c holdfast -n '__fish_seen_subcommand_from guard' -l seal -x -a 'trunc
 complete -c holdfast -n '__fish_seen_subcommand_from guard' -l except-user -x -a '(__fish_complete_users)' -d 'Not bound by the seals'
 complete -c holdfast -n '__fish_seen_subcommand_from guard' -l except-program -r -F -d 'Not bound by the seals'
 complete -c holdfast -n '__fish_seen_subcommand_from config' -a check
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a qualify -d 'Prove that a mount has no open break source'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -F
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l fix -d 'First mend what is safe'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l undo -d 'Take that back'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -s y -l yes -d 'Do not ask'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l soak -x -d 'Go on for so long'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l certify -r -F -d 'Write a certificate'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l verify -r -F -d 'Compare with a certificate'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l html -r -F -d 'Write the report'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l no-probe -d 'Only look'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l all-routes -d 'Try by every route'
+complete -c holdfast -n '__fish_seen_subcommand_from qualify' -l config -r -F -d 'Folder of the configuration'

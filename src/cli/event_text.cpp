@@ -157,6 +157,13 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
     return stamp + printable(fmt::format("{} of {} by {}: {}, {} left{}", kind == "window" ? "maintenance window" : "recall", text_at(event, "path"),
                                          process_text(member(event, "requester")), kind == "recall_ended" ? text_at(event, "outcome") : text_at(event, "phase"),
                                          count_text(number_at(event, "left"), "holder"), ""));
+  if (kind == "drift") {
+    std::string changes;
+    const Json& list = member(event, "changes");
+    for (const Json& change : list.is_array() ? list : Json::array())
+      changes += "\n    " + printable(change.is_string() ? change.get<std::string>() : dump(change));
+    return stamp + terminal.paint(Colour::kYellow, "drift") + "  " + printable(text_at(event, "mount")) + " is not as it was qualified:" + changes;
+  }
   if (kind == "registration_ended") return stamp + printable(lease_line(event, "registration ended"));
   if (kind == "lease") return stamp + printable(lease_line(event, "lease"));
   if (kind == "lease_ended") return stamp + printable(lease_line(event, "lease ended"));

@@ -73,6 +73,7 @@ constexpr const char* kFooter = R"(Examples:
   holdfast why /dev/shm/cache                who holds it, what is refused, who tried
   holdfast watch                             every refusal as it happens
   holdfast probe /mnt/pmem                   try every way to move a file, and compare
+  holdfast qualify /mnt/pmem                 is this mount safe, and what mends it
 
 Exit status: 0 done, 1 failed or refused, 2 usage, 3 holdfastd isn't running,
 4 not permitted, 5 not supported here. See holdfast(1).)";
@@ -134,6 +135,7 @@ int run(std::vector<std::string> arguments) {
   add_gate(app, cli);
   add_sources(app, cli);
   add_probe(app, cli);
+  add_qualify(app, cli);
 
   const std::vector<std::string> words = plain_words(arguments);
   const std::string word = words.empty() ? "" : words[0];

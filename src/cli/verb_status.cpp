@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // holdfast status: is it running, and what does it hold.
 #include <cstdio>
+#include <utility>
 
 #include "cli/answers.hpp"
 #include "cli/cli.hpp"
@@ -9,6 +10,29 @@
 namespace hf::cli {
 
 namespace {
+
+std::string changes_text(const Json& changes) {
+  if (!changes.is_array() || changes.empty()) return {};
+  const std::string first = changes[0].is_string() ? changes[0].get<std::string>() : dump(changes[0]);
+  return ": " + first + (changes.size() > 1 ? fmt::format(" (and {} more)", changes.size() - 1) : "");
+}
+
+/// Mounts that were never qualified are counted: most of a machine's are of no interest.
+void add_qualified(const Terminal& terminal, const Json& list, Facts& facts) {
+  bool any = false;
+  const auto add = [&](const std::string& text) { facts.add(std::exchange(any, true) ? "" : "qualified", text); };
+  for (const Json& one : list.is_array() ? list : Json::array()) {
+    const std::string state = text_at(one, "state"), mount = printable(text_at(one, "mount"));
+    if (state == "qualified")
+      add(fmt::format("{} {} at {}", mount, terminal.paint(Colour::kGreen, "qualified"), printable(text_at(one, "time"))));
+    else if (state == "drifted")
+      add(fmt::format("{} {} since {}{}", mount, terminal.paint(Colour::kYellow, "drifted"), printable(text_at(one, "since")),
+                      printable(changes_text(member(one, "changes")))));
+    else if (state == "not-qualified")
+      add(fmt::format("{} {} at {}", mount, terminal.paint(Colour::kRed, "not qualified"), printable(text_at(one, "time"))));
+  }
+  if (!any) add("never: holdfast qualify MOUNT");
+}
 
 void print(const Json& answer) {
   const Terminal terminal = Terminal::of(stdout);
@@ -38,6 +62,7 @@ void print(const Json& answer) {
   facts.add("escapes", escaped ? terminal.paint(Colour::kAlarm, fmt::format(" {} since the gate was armed ", number_at(gate, "escapes"))) : "none");
   if (const std::uint64_t missed = number_at(gate, "tripwire_missed") + number_at(gate, "tripwire_blind"))
     facts.add("", terminal.paint(Colour::kYellow, fmt::format("{} that the tripwire could not look at", count_text(missed, "possible break"))));
+  add_qualified(terminal, member(answer, "qualified"), facts);
   facts.add("clients", fmt::format("{}, {}", count_text(number_at(answer, "connections"), "connection"), count_text(number_at(answer, "watchers"), "watcher")));
   std::printf("%s", facts.text(terminal).c_str());
   if (escaped || number_at(escapes, "since_start")) std::printf("Next: holdfast escapes says what broke which lease\n");

@@ -76,7 +76,10 @@ Hooks Daemon::hooks() {
   hooks.watched = [this] { return server_.watchers > 0; };
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
   hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
-  hooks.tell_escape = [this](const Escape& escape) { log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }); };
+  hooks.tell_escape = [this](const Escape& escape) {
+    log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); });
+    if (drift_) drift_->escaped(escape);
+  };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
   hooks.tell_quota = [this](const hf_lease& record) {
     log_limited(line_limit_, Priority::kWarning, [&] {
@@ -124,12 +127,25 @@ Recalls::Outside Daemon::recall_hooks() {
   return outside;
 }
 
+DriftWatch::Outside Daemon::drift_hooks() {
+  DriftWatch::Outside outside;
+  outside.tell = [this](const std::string& mount, const std::vector<std::string>& changes) {
+    log_line(Priority::kWarning, fmt::format("{} is not as it was qualified: {}", mount, fmt::join(changes, "; ")));
+    if (server_.watchers) announce({.json = drift_event_json(mount, changes, wall_clock(boot_time_ns())), .uids = {}});
+  };
+  outside.report = [](const Error& error) { log_error(error); };
+  return outside;
+}
+
 Status Daemon::start() {
   HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
   recalls_ = std::make_unique<Recalls>(*core_, recall_hooks());
   if (const auto restored = recalls_->restore(); !restored) log_error(restored.error());
   server_.recalls = [this] { return json_text(recalls_->list()); };
   orders_ = std::make_unique<Orders>(*core_, *recalls_, pools_, options_.configuration);
+  drift_ = std::make_unique<DriftWatch>(io_, pools_.survey, options_.qualified_file, options_.configuration, drift_hooks());
+  orders_->set_drift(drift_.get());
+  server_.qualified = [this](const std::vector<std::string>& points) { return json_text(drift_->list(points)); };
   // A configuration that can't be used is no reason to leave the machine without its daemon: what the gate has stays in force, or the defaults.
   if (const auto loaded = orders_->load(); !loaded) {
     log_error(loaded.error());
@@ -167,6 +183,7 @@ Status Daemon::run() {
   asio::co_spawn(io_, follow_mounts(), asio::detached);
   asio::co_spawn(io_, follow_hangups(), asio::detached);
   asio::co_spawn(io_, orders_->keep_holds(), asio::detached);
+  drift_->start();
   log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
   notify_service_manager("READY=1");
@@ -260,6 +277,7 @@ asio::awaitable<void> Daemon::follow_mounts() {
   while (!error) {
     if (const auto refreshed = core_->guards().refresh(); !refreshed) log_error(refreshed.error());
     orders_->look_for_holds();
+    drift_->look_soon();
     // The kernel reports a change as an exceptional condition of the file.
     co_await mounts.async_wait(Descriptor::wait_error, asio::redirect_error(asio::use_awaitable, error));
   }

@@ -15,6 +15,7 @@
 
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
+#include "daemon/drift_watch.hpp"
 #include "daemon/listener.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/orders.hpp"
@@ -30,7 +31,8 @@ class Daemon {
   struct Options {
     std::string socket;
     std::string state_file;
-    std::string escapes_file;  ///< "": they are told, not kept
+    std::string escapes_file;    ///< "": they are told, not kept
+    std::string qualified_file;  ///< "": what was qualified is forgotten with the daemon
     std::string version;
     std::string configuration = kConfigurationDirectory;  ///< its folder
   };
@@ -61,6 +63,7 @@ class Daemon {
   void announce(const Announcement& announcement);
   Hooks hooks();
   Recalls::Outside recall_hooks();
+  DriftWatch::Outside drift_hooks();
   void read_gate();
   void next_survey();
   void read_symbols();
@@ -75,6 +78,7 @@ class Daemon {
   std::unique_ptr<Core> core_;
   std::unique_ptr<Recalls> recalls_;
   std::unique_ptr<Orders> orders_;
+  std::unique_ptr<DriftWatch> drift_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
   asio::signal_set hangups_;

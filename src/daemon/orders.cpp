@@ -11,6 +11,7 @@
 #include <chrono>
 #include <set>
 
+#include "daemon/beside.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/static_holds.hpp"
 #include "daemon/words.hpp"
@@ -60,13 +61,6 @@ Result<std::vector<SealException>> exceptions_in(const Json& order) {
     exceptions.push_back({user == entry.end() ? 0 : user->get<std::uint32_t>(), text_of(entry, "program")});
   }
   return exceptions;
-}
-
-template <class Work>
-asio::awaitable<std::invoke_result_t<Work&>> beside(asio::thread_pool& pool, Work& work) {
-  using Value = std::invoke_result_t<Work&>;
-  co_return co_await asio::co_spawn(
-      pool, [&work]() -> asio::awaitable<Value> { co_return work(); }, asio::use_awaitable);
 }
 
 Result<Configuration> read_configuration(const std::string& directory) {
@@ -204,6 +198,19 @@ asio::awaitable<Result<Json>> Orders::reload_order(const Peer& peer) {
   co_return Json{{"schema", "holdfast.reload/1"}, {"warnings", warnings_}};
 }
 
+asio::awaitable<Result<Json>> Orders::qualified(const Peer& peer, const Json& order) {
+  if (auto may = root_only(peer, "say that a mount was qualified"); !may) co_return tl::unexpected(may.error());
+  if (!drift_) co_return fail(EOPNOTSUPP, "this holdfastd does not watch for drift");
+  const auto path = text_of(order, "path");
+  const auto failed = names_in(order, "failed");
+  if (!failed) co_return tl::unexpected(failed.error());
+  const auto& all = core_.guards().filesystems();
+  const auto here = [&path](const auto& entry) { return std::find(entry.second.points.begin(), entry.second.points.end(), path) != entry.second.points.end(); };
+  if (std::none_of(all.begin(), all.end(), here)) co_return fail(EOPNOTSUPP, fmt::format("no filesystem that Holdfast can guard is mounted on {}", path));
+  if (auto done = co_await drift_->qualified(path, *failed); !done) co_return tl::unexpected(done.error());
+  co_return Json{{"schema", "holdfast.qualified/1"}, {"path", path}, {"qualified", failed->empty()}};
+}
+
 asio::awaitable<Result<Json>> Orders::guard(const Peer& peer, const Json& order) {
   const bool unguard = text_of(order, "do") == "unguard";
   if (auto may = root_only(peer, unguard ? "exempt a filesystem" : "guard a filesystem"); !may) co_return tl::unexpected(may.error());
@@ -285,13 +292,15 @@ asio::awaitable<Result<std::string>> Orders::carry_out(const Peer& peer, std::st
   const auto order = Json::parse(text, nullptr, false);
   const auto what = text_of(order, "do");
   Result<Json> done =
-      fail(EINVAL, fmt::format("no such order: {}", what), "There are: reload, guard, unguard, hold, forget, recall, recall-status, recall-end.");
+      fail(EINVAL, fmt::format("no such order: {}", what), "There are: reload, guard, unguard, hold, forget, qualified, recall, recall-status, recall-end.");
   if (what == "reload")
     done = co_await reload_order(peer);
   else if (what == "guard" || what == "unguard")
     done = co_await guard(peer, order);
   else if (what == "hold" || what == "forget")
     done = co_await hold(peer, order, file);
+  else if (what == "qualified")
+    done = co_await qualified(peer, order);
   else if (what == "recall" || what == "recall-status" || what == "recall-end")
     done = recall(peer, order, file);
   if (!done) co_return tl::unexpected(done.error());

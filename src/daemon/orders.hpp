@@ -11,6 +11,7 @@
 #include "daemon/acquire.hpp"
 #include "daemon/configuration.hpp"
 #include "daemon/core.hpp"
+#include "daemon/drift_watch.hpp"
 #include "daemon/json.hpp"
 #include "daemon/queries.hpp"
 #include "daemon/recalls.hpp"
@@ -25,6 +26,9 @@ class Orders {
  public:
   Orders(Core& core, Recalls& recalls, Pools& pools, std::string configuration)
       : core_(core), recalls_(recalls), pools_(pools), directory_(std::move(configuration)) {}
+
+  /// Who is told of what was qualified.
+  void set_drift(DriftWatch* drift) { drift_ = drift; }
 
   /// Reads the configuration and puts it in force: all of it, or nothing is changed. At the daemon's start.
   Status load();
@@ -42,6 +46,7 @@ class Orders {
  private:
   Status put_in_force(Configuration configuration);
   asio::awaitable<Result<Json>> reload_order(const Peer& peer);
+  asio::awaitable<Result<Json>> qualified(const Peer& peer, const Json& order);
   asio::awaitable<Result<Json>> guard(const Peer& peer, const Json& order);
   asio::awaitable<Result<Json>> hold(const Peer& peer, const Json& order, const Fd& file);
   asio::awaitable<Status> change(ManagedChange change);
@@ -52,6 +57,7 @@ class Orders {
   Recalls& recalls_;
   Pools& pools_;
   std::string directory_;
+  DriftWatch* drift_ = nullptr;
   std::vector<std::string> warnings_;
   std::unique_ptr<asio::steady_timer> holds_due_;
   std::set<hf_file_key> holding_;

@@ -74,6 +74,12 @@ Json mounts_json(const Core& core) {
   return list;
 }
 
+std::vector<std::string> mount_points(const Core& core) {
+  std::vector<std::string> points;
+  for (const auto& [device, filesystem] : core.guards().filesystems()) points.insert(points.end(), filesystem.points.begin(), filesystem.points.end());
+  return points;
+}
+
 Result<Json> status(const Question& question) {
   std::map<std::string, std::size_t> kinds{{"registration", 0}, {"process", 0}, {"static", 0}};
   std::map<std::string, std::size_t> states{{"protected", 0}, {"observed", 0}, {"unprotected", 0}, {"pinning", 0}};
@@ -98,7 +104,8 @@ Result<Json> status(const Question& question) {
       {"connections", server.connections},
       {"watchers", server.watchers},
       {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
-      {"mounts", mounts_json(question.core)}};
+      {"mounts", mounts_json(question.core)},
+      {"qualified", server.qualified ? Json::parse(server.qualified(mount_points(question.core))) : Json::array()}};
 }
 
 Json lease_on_file_json(const Lease& lease, const LeasedFile& file) {

@@ -36,8 +36,9 @@ struct ServerFacts {
   std::uint64_t started_ns = 0;  ///< CLOCK_BOOTTIME
   std::size_t connections = 0;
   std::size_t watchers = 0;
-  std::function<std::string()> recalls{};  ///< JSON: those under way
-  std::function<void()> read_events;       ///< reads what the kernel side has to tell, so that what comes after is told after it
+  std::function<std::string()> recalls{};                                   ///< JSON: those under way
+  std::function<std::string(const std::vector<std::string>&)> qualified{};  ///< JSON: which of these mounts were qualified, and drifted since
+  std::function<void()> read_events;  ///< reads what the kernel side has to tell, so that what comes after is told after it
 };
 
 /// @param fd the file that the question is about; -1 for none

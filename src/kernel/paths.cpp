@@ -63,12 +63,12 @@ std::optional<Mount> parse_mount(std::string_view line) {
   Mount mount{.device = kernel_device(major, minor)};
   mount.root = unmangle(next_word(line));
   mount.point = unmangle(next_word(line));
-  next_word(line);  // options of the mount
+  mount.flags = next_word(line);
   // Optional fields follow, as many as there are, up to a lone hyphen.
   for (auto word = next_word(line); word != "-"; word = next_word(line))
     if (word.empty()) return {};
   mount.type = unmangle(next_word(line));
-  next_word(line);  // source
+  mount.source = unmangle(next_word(line));
   mount.options = unmangle(next_word(line));
   return mount;
 }

@@ -31,6 +31,8 @@ struct Mount {
   std::string root;          ///< the part of the filesystem that is seen there: "/" but for bind mounts and subvolumes
   std::string point;
   std::string type;
+  std::string source;   ///< "/dev/pmem0"; anything for filesystems without a device
+  std::string flags;    ///< options of this mount: "rw,relatime"
   std::string options;  ///< of the superblock
 };
 

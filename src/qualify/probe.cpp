@@ -11,6 +11,7 @@
 #include <random>
 #include <system_error>
 
+#include "catalog/break_sources.hpp"
 #include "qualify/layout.hpp"
 #include "qualify/scratch.hpp"
 
@@ -165,6 +166,8 @@ class Probe {
     } catch (const std::system_error& error) {
       return fail(error.code().value(), error.what());
     }
+    const BreakSource* source = find_break_source(trial.action->source);
+    trial.sealed = source && (options_.seals & (1u << source->op));
     trial.differences = differences(trial, report_.place, report_.tripwire);
     report_.trials.push_back(std::move(trial));
     return {};
@@ -250,8 +253,8 @@ std::size_t ProbeReport::differences() const {
 }
 
 std::size_t ProbeReport::unnamed() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(trials, [](const Trial& trial) { return trial.leased && trial.verdict == actions::Verdict::refused && !trial.named; }));
+  return static_cast<std::size_t>(std::ranges::count_if(
+      trials, [](const Trial& trial) { return trial.leased && trial.attempt.reached && trial.verdict == actions::Verdict::refused && !trial.named; }));
 }
 
 std::size_t ProbeReport::open() const {

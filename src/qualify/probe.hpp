@@ -23,6 +23,7 @@ struct ProbeOptions {
   std::vector<std::string> routes;      ///< names; empty: all
   std::vector<std::string> sources;     ///< ids; empty: all
   bool leased_only = false;             ///< leave out the runs without a lease
+  std::uint32_t seals = 0;              ///< of the mount, as hf_mount::seals: they refuse the other file of an operation, too
 };
 
 /// One attempt and all that was seen of it.
@@ -30,6 +31,7 @@ struct Trial {
   const actions::Action* action = nullptr;
   actions::Route route{};
   bool leased = false;
+  bool sealed = false;  ///< the mount is sealed against it
   actions::Attempt attempt;
   actions::Verdict verdict{};
   std::string changed;               ///< what is no more as it was; empty: nothing

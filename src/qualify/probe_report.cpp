@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "catalog/break_sources.hpp"
+#include "lease/seals.hpp"
 #include "qualify/probe.hpp"
 
 namespace hf::qualify {
@@ -33,6 +34,11 @@ Runs runs(const Trial& trial, const Place& place) {
   return action.may_run & place.where ? Runs::perhaps : Runs::no;
 }
 
+bool same_seal(std::string_view one, std::string_view other) {
+  const auto *a = find_break_source(one), *b = find_break_source(other);
+  return a && b && !seal_of(a->op).empty() && seal_of(a->op) == seal_of(b->op);
+}
+
 void check_refused(const Trial& trial, std::vector<std::string>& wrong) {
   const int error = trial.attempt.outcome.error;
   // Calls that name their second file by a number are refused to the holder as to anyone: the gate does not know whose file it is.
@@ -44,9 +50,10 @@ void check_refused(const Trial& trial, std::vector<std::string>& wrong) {
     return;
   }
   if (!trial.named) wrong.emplace_back("the breaker is not wholly named");
-  // A source without an operation of the gate's own is refused as the one by which it came.
+  // A source without an operation of the gate's own is refused as the one by which it came; a seal refuses on whichever of the files comes first.
   const BreakSource* source = find_break_source(trial.action->source);
-  if (source && source->op != HF_OP_NONE && trial.denials.front() != trial.action->source)
+  const bool own = !source || source->op == HF_OP_NONE || trial.denials.front() == trial.action->source;
+  if (!own && !(trial.sealed && same_seal(trial.denials.front(), trial.action->source)))
     wrong.push_back(fmt::format("was reported as {}, not as {}", trial.denials.front(), trial.action->source));
 }
 

@@ -14,6 +14,10 @@ check "no probe is left behind" test -z "$(grep -i holdfast /sys/kernel/tracing/
 check "no socket is left behind" test ! -S /run/holdfast/holdfast.sock
 check "holdfast gate status says so too" fails 5 'lsm=' holdfast gate status
 check "holdfast leases says that no daemon runs" fails 3 'holdfastd' holdfast leases
+status=0
+report=$(holdfast qualify /tmp --no-probe --json) || status=$?
+check "holdfast qualify says that it is not" test $status = 1
+check "and names the security module and its mend" jq -e '.findings[] | select(.id == "kernel.bpf-lsm") | .verdict == "fail" and (.mends[0] | contains("lsm="))' <<<"$report"
 truncate -s 1M /tmp/file
 check "files are as ever" truncate -s 0 /tmp/file
 conclude

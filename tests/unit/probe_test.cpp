@@ -101,6 +101,19 @@ TEST(Differences, ABreakThatIsLetThroughIsOne) {
   EXPECT_NE(differences(open, tmpfs(), true)[0].find("should be refused"), std::string::npos);
 }
 
+TEST(Differences, UnderASealTheOtherFileMayBeTheOneThatIsRefused) {
+  Place xfs;
+  xfs.where = actions::kXfsDax;
+  xfs.reflink = true;
+  auto clone = trial("clone-to", true, ETXTBSY);
+  clone.denials = {"reflink-from"};
+  EXPECT_EQ(differences(clone, xfs, true).size(), 1u);
+  clone.sealed = true;
+  EXPECT_EQ(differences(clone, xfs, true), std::vector<std::string>{});
+  clone.denials = {"truncate"};
+  EXPECT_EQ(differences(clone, xfs, true).size(), 1u) << "of another seal";
+}
+
 TEST(Differences, AnotherErrnoIsOne) { EXPECT_EQ(differences(trial("punch", true, EPERM), tmpfs(), true).size(), 1u); }
 
 TEST(Differences, OnlyTheHolderHearsOfADeadlock) {
