@@ -15,6 +15,7 @@
 
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
+#include "daemon/histories.hpp"
 #include "daemon/listener.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/orders.hpp"
@@ -30,7 +31,7 @@ class Daemon {
   struct Options {
     std::string socket;
     std::string state_file;
-    std::string escapes_file;  ///< "": they are told, not kept
+    std::string journal;  ///< its database; "": what happens is told, not kept
     std::string version;
     std::string configuration = kConfigurationDirectory;  ///< its folder
   };
@@ -61,6 +62,9 @@ class Daemon {
   void announce(const Announcement& announcement);
   Hooks hooks();
   Recalls::Outside recall_hooks();
+  void open_journal();
+  std::string journal_json() const;
+  void note(std::string_view kind, std::string_view what, Json more = Json::object());
   void read_gate();
   void next_survey();
   void read_symbols();
@@ -72,9 +76,11 @@ class Daemon {
   Listener listener_;
   Options options_;
   ServerFacts server_;
+  std::unique_ptr<Journal> journal_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<Recalls> recalls_;
   std::unique_ptr<Orders> orders_;
+  std::unique_ptr<Histories> histories_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
   asio::signal_set hangups_;

@@ -52,7 +52,7 @@ int serve(const std::string& socket, const std::string& configuration, const std
   Daemon daemon(pinned, std::move(*listener),
                 {.socket = socket,
                  .state_file = socket + ".grants",
-                 .escapes_file = state_directory + "/escapes.jsonl",
+                 .journal = state_directory + "/journal.db",
                  .version = HOLDFAST_VERSION,
                  .configuration = configuration});
   if (const auto started = daemon.start(); !started) return complain(started.error(), kFailed);
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
   std::string configuration = hf::kConfigurationDirectory;
   app.add_option("--config", configuration, "folder of holdfast.toml and conf.d; read again on SIGHUP")->capture_default_str()->type_name("DIR");
   std::string state_directory = "/var/lib/holdfast";
-  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes")->capture_default_str()->type_name("PATH");
+  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the journal")->capture_default_str()->type_name("PATH");
   bool foreground = true;
   app.add_flag("--foreground", foreground, "stay in the foreground (always so; for service files)");
   app.set_version_flag("--version", "holdfastd " HOLDFAST_VERSION);

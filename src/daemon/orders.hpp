@@ -26,6 +26,9 @@ class Orders {
   Orders(Core& core, Recalls& recalls, Pools& pools, std::string configuration)
       : core_(core), recalls_(recalls), pools_(pools), directory_(std::move(configuration)) {}
 
+  /// Called with what is in force from then on.
+  std::function<void(const Policy&)> applied{};
+
   /// Reads the configuration and puts it in force: all of it, or nothing is changed. At the daemon's start.
   Status load();
   /// The same later on: files are read beside the event loop.
@@ -41,6 +44,7 @@ class Orders {
 
  private:
   Status put_in_force(Configuration configuration);
+  void note(const Peer& peer, const Json& order, const Result<Json>& done) const;
   asio::awaitable<Result<Json>> reload_order(const Peer& peer);
   asio::awaitable<Result<Json>> guard(const Peer& peer, const Json& order);
   asio::awaitable<Result<Json>> hold(const Peer& peer, const Json& order, const Fd& file);

@@ -94,7 +94,8 @@ Result<Json> status(const Question& question) {
       {"files", question.core.table().files().size()},
       {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
       {"escapes",
-       {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}, {"file", text_or_null(question.core.escapes().file())}}},
+       {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}}},
+      {"journal", question.server.journal ? Json::parse(question.server.journal()) : Json()},
       {"connections", server.connections},
       {"watchers", server.watchers},
       {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
@@ -293,7 +294,7 @@ Result<Json> escapes(const Question& question) {
               {"escapes", std::move(list)},
               {"left_out", left_out},
               {"since_start", question.core.escapes().total()},
-              {"file", text_or_null(question.core.escapes().file())}};
+              {"file", nullptr}};
 }
 
 Result<Json> trace(const Question& question) {
@@ -327,7 +328,7 @@ Result<std::string> answer_query(Core& core, const ServerFacts& server, const Pe
     return reply_text;
   }
   if (name.empty()) return fail(EINVAL, "the question is not a JSON object with a \"query\"", "For example: {\"query\": \"status\"}");
-  return fail(EINVAL, fmt::format("no such query: {}", name), "There are: status, leases, registrations, why, denials, escapes, trace, sync.");
+  return fail(EINVAL, fmt::format("no such query: {}", name), "There are: status, leases, registrations, why, denials, escapes, history, trace, sync.");
 }
 
 }  // namespace hf

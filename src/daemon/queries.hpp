@@ -37,6 +37,7 @@ struct ServerFacts {
   std::size_t connections = 0;
   std::size_t watchers = 0;
   std::function<std::string()> recalls{};  ///< JSON: those under way
+  std::function<std::string()> journal{};  ///< JSON: how it stands
   std::function<void()> read_events;       ///< reads what the kernel side has to tell, so that what comes after is told after it
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "daemon/record.hpp"
 #include "daemon/words.hpp"
 #include "wire.h"
 
@@ -126,6 +127,8 @@ Status Recalls::answer(const ProcessKey& process, LeaseId id, std::uint32_t answ
     return {};
   }
   active->machine.fenced(id);
+  core_.record(note_entry(journal_kind::kFence, "fenced", {{"path", active->path}, {"lease", id}, {"process", {{"pid", process.tgid}, {"comm", lease->holder.comm}}}},
+                          {active->requester.tgid, active->uid, active->comm}));
   // A registration still pins, fenced or not: its lease ends with it.
   if (kind == HF_LEASE_PROCESS) core_.withdraw(id);
   return {};
@@ -174,6 +177,8 @@ void Recalls::carry_out(const ActivePtr& active, const RecallEffect& effect) {
     case Kind::ask:
       return outside_.tell(effect.process, effect.lease, HF_EVENT_RECALL, active->machine.deadline_ns().value_or(0));
     case Kind::fence:
+      core_.record(note_entry(journal_kind::kFence, "asked", {{"path", active->path}, {"lease", effect.lease}, {"process", {{"pid", effect.process.tgid}}}},
+                              {active->requester.tgid, active->uid, active->comm}));
       return outside_.tell(effect.process, effect.lease, HF_EVENT_FENCE, active->machine.deadline_ns().value_or(0));
     case Kind::tell_over:
       return outside_.tell(effect.process, effect.lease, HF_EVENT_RECALL_OVER, 0);
@@ -315,14 +320,16 @@ Json Recalls::list() const {
   return all;
 }
 
-void Recalls::announce(const Active& active, const char* what) const {
+void Recalls::announce(const Active& active, std::string_view what) const {
   auto event = json(active);
   event["schema"] = "holdfast.event/1";
   event["event"] = what;
   event["time"] = wall_clock(outside_.now_ns());
   std::vector<std::uint32_t> uids{active.uid};
   for (const auto& [id, holder] : active.machine.holders()) uids.push_back(holder.uid);
-  core_.announce({json_text(event), std::move(uids)});
+  auto text = json_text(event);
+  core_.record(recall_entry(what, active.path, active.key, active.requester.tgid, active.uid, active.comm, text));
+  core_.announce({std::move(text), std::move(uids)});
 }
 
 }  // namespace hf
