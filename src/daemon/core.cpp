@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/crash_point.hpp"
 #include "daemon/json.hpp"
 #include "daemon/record.hpp"
 #include "daemon/words.hpp"
@@ -336,6 +337,7 @@ void Core::settle_pinning(LeaseId id, std::uint64_t now_ns) {
 Result<std::uint64_t> Core::adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
                                   std::uint32_t page_shift, LeaseOwner* owner) {
   HF_TRY_ASSIGN(const auto token, grants_.add(record.id, label, path));
+  crash_point("grant.remembered");
   auto lease = lease_from_kernel(record, parts);
   lease.holder.label = label;
   for (auto& file : lease.files) {

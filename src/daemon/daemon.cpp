@@ -78,7 +78,7 @@ std::string unprotected_line(const Lease& lease) {
 }  // namespace
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
-    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_) {
+    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_), metrics_(io_, metrics_answers()) {
   server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .read_events = [this] { read_gate(); }};
 }
 
@@ -97,7 +97,12 @@ Hooks Daemon::hooks() {
   };
   hooks.watched = [this] { return server_.watchers > 0; };
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
-  hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
+  hooks.tell_denial = [this](const Denial& denial) {
+    passing_.denials[denial.op]++;
+    const auto now = boot_time_ns();
+    passing_.denial_delay.add(now > denial.time_ns ? now - denial.time_ns : 0);
+    log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); });
+  };
   hooks.tell_escape = [this](const Escape& escape) { 
     log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }, [&] { return escape_fields(escape); });
   };
@@ -151,10 +156,18 @@ Recalls::Outside Daemon::recall_hooks() {
   return outside;
 }
 
+MetricsServer::Answers Daemon::metrics_answers() {
+  return {.metrics = [this](MetricsText::Form form) { return metrics_text(form, *core_, server_, passing_, journal_.get(), node_); },
+          .health = [this]() -> Status {
+            if (const auto meta = gate_.meta(); !meta) return tl::unexpected(meta.error());
+            return {};
+          }};
+}
+
 void Daemon::open_journal() {
   if (options_.journal.empty()) return;
   journal_ = std::make_unique<Journal>(
-      Journal::Options{.path = options_.journal, .version = options_.version, .node = NodeIdentity::of_this_machine(), .tell = [](bool good, const std::string& text) {
+      Journal::Options{.path = options_.journal, .version = options_.version, .node = node_, .tell = [](bool good, const std::string& text) {
                          log_line(good ? Priority::kNotice : Priority::kError, text);
                        }});
   server_.journal = [this] { return journal_json(); };
@@ -185,6 +198,7 @@ Status Daemon::start() {
   orders_ = std::make_unique<Orders>(*core_, *recalls_, pools_, options_.configuration);
   orders_->applied = [this](const Policy& policy) {
     if (journal_) journal_->set_limits({.size_bytes = policy.journal_bytes, .age_s = policy.journal_age_s});
+    if (const auto listens = metrics_.listen(policy.metrics_listen); !listens) log_error(listens.error());
   };
   // A configuration that can't be used is no reason to leave the machine without its daemon: what the gate has stays in force, or the defaults.
   const auto loaded = orders_->load();
@@ -227,12 +241,13 @@ Status Daemon::run() {
   asio::co_spawn(io_, accept(), asio::detached);
   asio::co_spawn(io_, follow_gate(), asio::detached);
   asio::co_spawn(io_, keep_house(), asio::detached);
+  asio::co_spawn(io_, feed_watchdog(), asio::detached);
   asio::co_spawn(io_, follow_mounts(), asio::detached);
   asio::co_spawn(io_, follow_hangups(), asio::detached);
   asio::co_spawn(io_, orders_->keep_holds(), asio::detached);
   log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
-  notify_service_manager("READY=1");
+  notify_service_manager(fmt::format("READY=1\nSTATUS=gate armed; leases: {}", core_->table().size()));
   io_.run();
   return {};
 }
@@ -312,6 +327,18 @@ asio::awaitable<void> Daemon::keep_house() {
     recalls_->tick();
     drop_idle_watches();
     refresh_symbols();
+  }
+}
+
+/// An event loop that hangs is restarted by the service manager; the gate decides meanwhile.
+asio::awaitable<void> Daemon::feed_watchdog() {
+  const auto limit = watchdog_us();
+  asio::steady_timer timer(io_);
+  asio::error_code error;
+  while (limit && !error) {
+    notify_service_manager("WATCHDOG=1");
+    timer.expires_after(std::chrono::microseconds(limit / 3));
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
   }
 }
 

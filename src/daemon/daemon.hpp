@@ -17,6 +17,8 @@
 #include "daemon/core.hpp"
 #include "daemon/histories.hpp"
 #include "daemon/listener.hpp"
+#include "daemon/metrics_server.hpp"
+#include "daemon/metrics_sources.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/orders.hpp"
 #include "daemon/session.hpp"
@@ -53,6 +55,7 @@ class Daemon {
   asio::awaitable<void> follow_gate();
   asio::awaitable<void> keep_house();
   asio::awaitable<void> follow_mounts();
+  asio::awaitable<void> feed_watchdog();
   asio::awaitable<void> follow_hangups();
   asio::awaitable<void> follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor);
   asio::awaitable<void> serve(std::shared_ptr<Session> session);
@@ -63,6 +66,7 @@ class Daemon {
   Hooks hooks();
   Recalls::Outside recall_hooks();
   void open_journal();
+  MetricsServer::Answers metrics_answers();
   std::string journal_json() const;
   void note(std::string_view kind, std::string_view what, Json more = Json::object());
   void read_gate();
@@ -84,6 +88,9 @@ class Daemon {
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
   asio::signal_set hangups_;
+  MetricsServer metrics_;
+  Passing passing_;
+  NodeIdentity node_ = NodeIdentity::of_this_machine();
   std::set<std::shared_ptr<Session>> sessions_;
   std::map<ProcessKey, std::shared_ptr<Descriptor>> watched_;
   std::deque<SurveyRequest> surveys_;

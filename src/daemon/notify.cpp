@@ -52,6 +52,11 @@ void log_fields(Priority priority, std::string_view text, const LogFields& field
   if (!sent || !std::getenv("JOURNAL_STREAM")) log_line(priority, text);
 }
 
+std::uint64_t watchdog_us() {
+  std::uint64_t limit = 0;
+  return sd_watchdog_enabled(0, &limit) > 0 ? limit : 0;
+}
+
 void notify_service_manager(const std::string& state) { (void)sd_notify(0, state.c_str()); }
 
 }  // namespace hf

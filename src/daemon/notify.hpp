@@ -54,6 +54,9 @@ void log_limited(LineLimit& limit, Priority priority, Make&& make, Fields&& fiel
   if (answer == LineLimit::Answer::kLast) log_line(priority, "no more of these are logged for the rest of a minute; `holdfast history` has all");
 }
 
+/// How often WATCHDOG=1 is expected, in microseconds; 0: not at all.
+std::uint64_t watchdog_us();
+
 /// "READY=1", "STOPPING=1", "STATUS=...". Does nothing where no service manager listens.
 void notify_service_manager(const std::string& state);
 

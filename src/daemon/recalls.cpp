@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/crash_point.hpp"
 #include "daemon/record.hpp"
 #include "daemon/words.hpp"
 #include "wire.h"
@@ -65,6 +66,7 @@ Status Recalls::take_hold(Active& active) {
     return committed;
   }
   core_.learn(active.hold);
+  crash_point("recall.held");
   return {};
 }
 
@@ -214,6 +216,7 @@ void Recalls::open(Active& active) {
 void Recalls::close(const ActivePtr& active) {
   if (const auto shut = core_.gate().close_window(active->requester.tgid); !shut) outside_.log(shut.error().text());
   active->closing = true;
+  crash_point("recall.closing");
   outside_.hold_again([this, active] { closed(active); });
 }
 
@@ -227,6 +230,7 @@ void Recalls::closed(const ActivePtr& active) {
   // Only for one who may still ask.
   if (core_.processes().is(static_cast<pid_t>(active->requester.tgid), active->requester.start_ns)) last_[active->requester.tgid] = std::move(ending);
   active_.erase(active->requester.tgid);
+  crash_point("recall.closed");
   outside_.log(fmt::format("recall of {}: {}", active->path, name(active->machine.outcome())));
   announce(*active, "recall_ended");
 }

@@ -37,6 +37,7 @@ KernelSupport probe_kernel_support();
 /// How the gate stands; works without a daemon.
 struct GateState {
   bool armed = false;                  ///< every required link is pinned
+  bool unfinished = false;             ///< an attempt to arm that was cut off: maps without a version, and no links
   bool other_version = false;          ///< pins of another HF_ABI_VERSION
   std::string version;                 ///< of the Holdfast that armed it
   std::vector<std::string> hooks;      ///< pinned links, by name
@@ -115,6 +116,21 @@ class Gate {
   Status open_window(std::uint32_t tgid, std::uint64_t start_ns);
   Status close_window(std::uint32_t tgid);
   Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const;  ///< tgid, start_ns
+
+  /// Of a ring buffer: bytes that wait to be read, and how many it holds.
+  struct RingFill {
+    const char* name;
+    std::uint64_t waiting_bytes;
+    std::uint64_t size_bytes;
+  };
+  std::vector<RingFill> ring_fill() const;
+  /// How long the gate's programs have run; zeros unless the kernel counts (sysctl kernel.bpf_stats_enabled=1).
+  struct ProgramTime {
+    std::string name;
+    std::uint64_t runs;
+    std::uint64_t run_ns;
+  };
+  std::vector<ProgramTime> program_times() const;
 
   /// Readable when events wait. consume() calls the handlers for all of them and returns how many there were.
   int event_fd() const;
