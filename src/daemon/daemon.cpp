@@ -79,7 +79,7 @@ std::string unprotected_line(const Lease& lease) {
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
     : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_), metrics_(io_, metrics_answers()) {
-  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .read_events = [this] { read_gate(); }};
+  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .node = node_, .read_events = [this] { read_gate(); }};
 }
 
 Daemon::~Daemon() {

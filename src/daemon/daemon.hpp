@@ -79,6 +79,7 @@ class Daemon {
   GateLike& gate_;
   Listener listener_;
   Options options_;
+  NodeIdentity node_ = NodeIdentity::of_this_machine();
   ServerFacts server_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<Core> core_;
@@ -90,7 +91,6 @@ class Daemon {
   asio::signal_set hangups_;
   MetricsServer metrics_;
   Passing passing_;
-  NodeIdentity node_ = NodeIdentity::of_this_machine();
   std::set<std::shared_ptr<Session>> sessions_;
   std::map<ProcessKey, std::shared_ptr<Descriptor>> watched_;
   std::deque<SurveyRequest> surveys_;

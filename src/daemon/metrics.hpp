@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -26,7 +27,10 @@ class MetricsText {
   void histogram(std::string_view name, std::string_view help);
   /// A sample of the family begun last.
   void sample(double value, const Labels& labels = {});
-  void sample(std::uint64_t value, const Labels& labels = {}) { sample(static_cast<double>(value), labels); }
+  template <std::unsigned_integral Number>
+  void sample(Number value, const Labels& labels = {}) {
+    sample(static_cast<double>(value), labels);
+  }
   void sample_of(std::string_view suffix, double value, const Labels& labels = {});
 
   std::string text() &&;

@@ -88,6 +88,7 @@ Result<Json> status(const Question& question) {
       {"pid", ::getpid()},
       {"uptime_s", age_s(server.started_ns)},
       {"socket", server.socket},
+      {"node", {{"name", server.node.name}, {"machine", text_or_null(server.node.machine)}, {"boot", server.node.boot}}},
       {"gate", gate_json(question.core)},
       {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
       {"registrations", states},

@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "daemon/core.hpp"
+#include "journal/journal.hpp"
 
 namespace hf {
 
@@ -34,6 +35,7 @@ struct ServerFacts {
   std::string version;
   std::string socket;
   std::uint64_t started_ns = 0;  ///< CLOCK_BOOTTIME
+  NodeIdentity node{};
   std::size_t connections = 0;
   std::size_t watchers = 0;
   std::function<std::string()> recalls{};  ///< JSON: those under way

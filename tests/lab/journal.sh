@@ -45,9 +45,49 @@ check "truncate is refused" refused truncate -s 0 $file
 check "a follower hears of it" hear follower '"kind":"denial"'
 stop follower
 
+holds_to() { holdfast status --json | python3 -c 'import json, jsonschema, sys; jsonschema.validate(json.load(sys.stdin), json.load(open(sys.argv[1])))' "$1"; }
+check "the status holds to its schema" holds_to "$here/../../docs/status.schema.json"
+
+section "metrics"
+scrape() { curl -sS --max-time 10 --unix-socket /run/holdfast/metrics.sock "$@"; }
+scrape http://localhost/metrics >/tmp/metrics || :
+check "promtool takes them" promtool check metrics </tmp/metrics
+check "the refusals are counted" grep -qE '^holdfast_denials_total\{source="truncate"\} 2$' /tmp/metrics
+check "the lease is" grep -qE '^holdfast_leases\{kind="process"\} 1$' /tmp/metrics
+check "the buffers have a size" grep -qE '^holdfast_ring_buffer_size_bytes\{buffer="denials"\} 4194304$' /tmp/metrics
+check "and are read empty" grep -qE '^holdfast_ring_buffer_waiting_bytes\{buffer="denials"\} 0$' /tmp/metrics
+check "OpenMetrics ends as it must" grep -q '^# EOF$' <(scrape -H 'Accept: application/openmetrics-text' http://localhost/metrics)
+check "it is healthy" same ok "$(scrape http://localhost/health)"
+sysctl -q kernel.bpf_stats_enabled=1
+check "truncate is refused" refused truncate -s 0 $file
+sysctl -q kernel.bpf_stats_enabled=0
+check "the time of the gate's programs is told when the kernel counts" grep -qE '^holdfast_program_runs_total\{program="hf_inode_setattr"\} [1-9]' <(scrape http://localhost/metrics)
+printf '[metrics]\nlisten = "0.0.0.0:9739"\n' >/tmp/etc/holdfast.toml
+check "what other machines could reach is refused" fails 2 'can.t be served on "0.0.0.0:9739"' holdfast reload
+printf '[metrics]\nlisten = "127.0.0.1:9739"\n' >/tmp/etc/holdfast.toml
+check "an address of this machine is taken" holdfast reload
+ip link set lo up
+check "and served" grep -q holdfast_gate_up <(curl -sS --max-time 10 http://127.0.0.1:9739/metrics)
+check "and the socket is gone" test ! -e /run/holdfast/metrics.sock
+prometheus_here() { # one of Debian's, which scrapes it
+  cat >/tmp/prometheus.yml <<YAML
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: ["$here/../../packaging/prometheus/holdfast.rules.yml"]
+scrape_configs: [{job_name: holdfast, static_configs: [{targets: ["127.0.0.1:9739"]}], relabel_configs: [{target_label: instance, replacement: node-a}]}]
+YAML
+  prometheus --config.file=/tmp/prometheus.yml --storage.tsdb.path=/tmp/prometheus --web.listen-address=127.0.0.1:9090 >/tmp/prometheus.log 2>&1 &
+}
+asked() { curl -sS --max-time 10 'http://127.0.0.1:9090/api/v1/query' --data-urlencode "query=$1" | jq -e ".data.result[0] | $2"; }
+prometheus_here
+check "Prometheus scrapes it" within_bound asked 'holdfast_leases{kind="process"}' '.value[1] == "1" and .metric.instance == "node-a"'
+check "and joins the machine to a number" within_bound asked 'holdfast_gate_up * on (instance) group_left (node, boot) holdfast_node_info' ".metric.node == \"$(hostname)\""
+kill %% 2>/dev/null || :
+rm /tmp/etc/holdfast.toml
+check "the default is back" bash -c 'holdfast reload >/dev/null && test -S /run/holdfast/metrics.sock'
+
 section "across daemons"
 daemon_kill
-check "without a daemon root reads it still" count_is 2 --kind denial
+check "without a daemon root reads it still" count_is 3 --kind denial
 check "and is told so" grep -q "isn't running" <(holdfast history --kind denial 2>&1 >/dev/null)
 start follower holdfast history --follow --json --journal $state/journal.db --kind daemon
 check "what was is told" hear follower '"what":"started"'
