@@ -169,8 +169,9 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
   if (kind == "configuration") return stamp + "configuration: " + note_text(event);
   if (kind == "fence") return stamp + "fence " + note_text(event);
   if (kind == "lost")
-    return stamp + terminal.paint(Colour::kYellow, fmt::format("{} of kind {} not kept: the {} had no room", count_text(number_at(event, "count"), "event"),
-                                                               printable(text_at(event, "what")), text_at(event, "by") == "journal" ? "journal" : "kernel's buffer"));
+    return stamp +
+           terminal.paint(Colour::kYellow, fmt::format("{} of kind {} not kept: the {} had no room", count_text(number_at(event, "count"), "event"),
+                                                       printable(text_at(event, "what")), text_at(event, "by") == "journal" ? "journal" : "kernel's buffer"));
   if (kind == "escapes_lost")
     return stamp +
            terminal.paint(Colour::kRed, fmt::format("ESCAPE  {} without a name: the kernel's buffer was full", count_text(number_at(event, "count"), "break")));

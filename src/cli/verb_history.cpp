@@ -88,7 +88,7 @@ Result<Page> page_of_file(const std::string& journal, const HistoryQuery& query)
 }
 
 Result<Page> page_of_daemon(const Cli& cli, const HistoryQuery& query) {
-  Json request{{"query", "history"}, {"file", query.file},   {"device", query.device}, {"inode", query.inode}, {"breaker", query.breaker},
+  Json request{{"query", "history"},   {"file", query.file},   {"device", query.device}, {"inode", query.inode}, {"breaker", query.breaker},
                {"after", query.after}, {"limit", query.limit}, {"newest", query.newest}, {"kinds", query.kinds}};
   if (query.since_ms) request["since_ms"] = *query.since_ms;
   if (query.until_ms) request["until_ms"] = *query.until_ms;
@@ -191,12 +191,13 @@ void add_history(CLI::App& app, Cli& cli) {
   verb->add_flag("--follow", options->follow, "Go on with what happens from now");
   verb->add_option("--journal", options->journal, "Read this journal, without holdfastd; for one of another machine")->type_name("FILE");
   add_json(*verb, cli);
-  verb->footer(fmt::format("TIME is {}.\n"
-                           "Kinds: {}.\n"
-                           "The oldest comes first. With --json each line is an object. Users other than root see what concerns their own.\n\n"
-                           "Examples:\n  holdfast history --since today --kind denial,escape\n  holdfast history --file /mnt/pool --breaker rm --follow\n"
-                           "  holdfast history --json --since -1h | jq -r .data.breaker.executable",
-                           kTimeForms, fmt::join(journal_kind::kAll, ", ")));
+  verb->footer(
+      fmt::format("TIME is {}.\n"
+                  "Kinds: {}.\n"
+                  "The oldest comes first. With --json each line is an object. Users other than root see what concerns their own.\n\n"
+                  "Examples:\n  holdfast history --since today --kind denial,escape\n  holdfast history --file /mnt/pool --breaker rm --follow\n"
+                  "  holdfast history --json --since -1h | jq -r .data.breaker.executable",
+                  kTimeForms, fmt::join(journal_kind::kAll, ", ")));
   verb->callback([&cli, options] { cli.run = [&cli, options] { return history(cli, *options); }; });
 }
 

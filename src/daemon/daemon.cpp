@@ -78,7 +78,13 @@ std::string unprotected_line(const Lease& lease) {
 }  // namespace
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
-    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_), metrics_(io_, metrics_answers()) {
+    : gate_(gate),
+      listener_(std::move(listener)),
+      options_(std::move(options)),
+      acceptor_(io_),
+      signals_(io_),
+      hangups_(io_),
+      metrics_(io_, metrics_answers()) {
   server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .node = node_, .read_events = [this] { read_gate(); }};
 }
 
@@ -103,8 +109,9 @@ Hooks Daemon::hooks() {
     passing_.denial_delay.add(now > denial.time_ns ? now - denial.time_ns : 0);
     log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); });
   };
-  hooks.tell_escape = [this](const Escape& escape) { 
-    log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }, [&] { return escape_fields(escape); });
+  hooks.tell_escape = [this](const Escape& escape) {
+    log_limited(
+        escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }, [&] { return escape_fields(escape); });
   };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
   hooks.tell_quota = [this](const hf_lease& record) {

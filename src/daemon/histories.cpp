@@ -38,8 +38,8 @@ Result<HistoryQuery> query_in(const Json& request) {
   if (kinds == request.end()) return query;
   if (!kinds->is_array() || kinds->size() > std::size(journal_kind::kAll)) return fail(EINVAL, "\"kinds\" must be a list of kinds");
   for (const auto& kind : *kinds) {
-    const auto known = kind.is_string() && std::find(std::begin(journal_kind::kAll), std::end(journal_kind::kAll), kind.get<std::string>()) !=
-                                               std::end(journal_kind::kAll);
+    const auto known =
+        kind.is_string() && std::find(std::begin(journal_kind::kAll), std::end(journal_kind::kAll), kind.get<std::string>()) != std::end(journal_kind::kAll);
     if (!known) return fail(EINVAL, fmt::format("the journal has no kind {}", kind.dump()), fmt::format("There are: {}.", fmt::join(journal_kind::kAll, ", ")));
     query.kinds.push_back(kind.get<std::string>());
   }

@@ -14,7 +14,8 @@ namespace {
 constexpr const char* kForms = "unix:/run/holdfast/metrics.sock, 127.0.0.1:9739, [::1]:9739, or none";
 
 tl::unexpected<Error> no_address(const std::string& text) {
-  return fail(EINVAL, fmt::format("metrics can't be served on \"{}\"", text), fmt::format("Write {}. Other machines are served by a proxy that knows whom it lets in.", kForms));
+  return fail(EINVAL, fmt::format("metrics can't be served on \"{}\"", text),
+              fmt::format("Write {}. Other machines are served by a proxy that knows whom it lets in.", kForms));
 }
 
 }  // namespace

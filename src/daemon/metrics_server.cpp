@@ -29,7 +29,8 @@ Result<Fd> listener_at(const std::string& text, const MetricsAddress& address) {
   struct stat status {};
   // The daemon's own lock has been taken: a socket that is there is one that nobody serves.
   if (!address.path.empty() && ::lstat(address.path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(address.path.c_str());
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address.bytes), address.length)) return sys_error(errno, "bind", text, "Give another address: listen in [metrics]");
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address.bytes), address.length))
+    return sys_error(errno, "bind", text, "Give another address: listen in [metrics]");
   // Counts and nothing else: as open as a loopback port.
   if (!address.path.empty() && ::chmod(address.path.c_str(), 0666)) return sys_error(errno, "chmod", address.path);
   if (::listen(socket.get(), 16)) return sys_error(errno, "listen", text);

@@ -105,7 +105,8 @@ void write_journal(MetricsText& out, const Journal& journal) {
 
 }  // namespace
 
-std::string metrics_text(MetricsText::Form form, const Core& core, const ServerFacts& server, const Passing& passing, const Journal* journal, const NodeIdentity& node) {
+std::string metrics_text(MetricsText::Form form, const Core& core, const ServerFacts& server, const Passing& passing, const Journal* journal,
+                         const NodeIdentity& node) {
   MetricsText out(form);
   write_node(out, server, node);
   write_gate(out, core);

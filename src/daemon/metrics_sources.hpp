@@ -18,6 +18,7 @@ struct Passing {
   Durations denial_delay;                          ///< from the refusal until it is known here
 };
 
-std::string metrics_text(MetricsText::Form form, const Core& core, const ServerFacts& server, const Passing& passing, const Journal* journal, const NodeIdentity& node);
+std::string metrics_text(MetricsText::Form form, const Core& core, const ServerFacts& server, const Passing& passing, const Journal* journal,
+                         const NodeIdentity& node);
 
 }  // namespace hf

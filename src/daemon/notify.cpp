@@ -16,7 +16,6 @@ constexpr const char* kSystemJournal = "/run/systemd/journal/socket";
 
 }  // namespace
 
-
 void log_line(Priority priority, std::string_view text) {
   static const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
   // One write a line, so that lines of several processes don't mix.

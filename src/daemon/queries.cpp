@@ -82,25 +82,23 @@ Result<Json> status(const Question& question) {
     if (lease.holder.kind == HF_LEASE_REGISTRATION) states[std::string(state_word(lease.state))]++;
   }
   const auto& server = question.server;
-  return Json{
-      {"schema", "holdfast.status/1"},
-      {"version", server.version},
-      {"pid", ::getpid()},
-      {"uptime_s", age_s(server.started_ns)},
-      {"socket", server.socket},
-      {"node", {{"name", server.node.name}, {"machine", text_or_null(server.node.machine)}, {"boot", server.node.boot}}},
-      {"gate", gate_json(question.core)},
-      {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
-      {"registrations", states},
-      {"files", question.core.table().files().size()},
-      {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
-      {"escapes",
-       {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}}},
-      {"journal", question.server.journal ? Json::parse(question.server.journal()) : Json()},
-      {"connections", server.connections},
-      {"watchers", server.watchers},
-      {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
-      {"mounts", mounts_json(question.core)}};
+  return Json{{"schema", "holdfast.status/1"},
+              {"version", server.version},
+              {"pid", ::getpid()},
+              {"uptime_s", age_s(server.started_ns)},
+              {"socket", server.socket},
+              {"node", {{"name", server.node.name}, {"machine", text_or_null(server.node.machine)}, {"boot", server.node.boot}}},
+              {"gate", gate_json(question.core)},
+              {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
+              {"registrations", states},
+              {"files", question.core.table().files().size()},
+              {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
+              {"escapes", {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}}},
+              {"journal", question.server.journal ? Json::parse(question.server.journal()) : Json()},
+              {"connections", server.connections},
+              {"watchers", server.watchers},
+              {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
+              {"mounts", mounts_json(question.core)}};
 }
 
 Json lease_on_file_json(const Lease& lease, const LeasedFile& file) {

@@ -129,7 +129,8 @@ Status Recalls::answer(const ProcessKey& process, LeaseId id, std::uint32_t answ
     return {};
   }
   active->machine.fenced(id);
-  core_.record(note_entry(journal_kind::kFence, "fenced", {{"path", active->path}, {"lease", id}, {"process", {{"pid", process.tgid}, {"comm", lease->holder.comm}}}},
+  core_.record(note_entry(journal_kind::kFence, "fenced",
+                          {{"path", active->path}, {"lease", id}, {"process", {{"pid", process.tgid}, {"comm", lease->holder.comm}}}},
                           {active->requester.tgid, active->uid, active->comm}));
   // A registration still pins, fenced or not: its lease ends with it.
   if (kind == HF_LEASE_PROCESS) core_.withdraw(id);

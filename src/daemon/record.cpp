@@ -56,8 +56,8 @@ JournalEntry lost_entry(const char* what, std::uint64_t count) {
           }};
 }
 
-JournalEntry recall_entry(std::string_view kind, const std::string& path, const hf_file_key& file, std::uint32_t pid, std::uint32_t uid, const std::string& comm,
-                          std::string json) {
+JournalEntry recall_entry(std::string_view kind, const std::string& path, const hf_file_key& file, std::uint32_t pid, std::uint32_t uid,
+                          const std::string& comm, std::string json) {
   return {.kind = kind, .time_ns = boot_time_ns(), .path = path, .file = file, .pid = pid, .uid = uid, .comm = comm, .data = [json = std::move(json)] {
             return json;
           }};

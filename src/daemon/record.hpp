@@ -22,8 +22,8 @@ JournalEntry lease_entry(std::string_view kind, const Lease& lease, bool found);
 /// Events that found a buffer of the kernel full. @param what "denials", "escapes"
 JournalEntry lost_entry(const char* what, std::uint64_t count);
 /// @param event as Recalls announces it
-JournalEntry recall_entry(std::string_view kind, const std::string& path, const hf_file_key& file, std::uint32_t pid, std::uint32_t uid, const std::string& comm,
-                          std::string json);
+JournalEntry recall_entry(std::string_view kind, const std::string& path, const hf_file_key& file, std::uint32_t pid, std::uint32_t uid,
+                          const std::string& comm, std::string json);
 /// Of the daemon itself and its configuration: {"event": kind, "what": what, ...more}. @param who asked; none: the daemon itself
 struct Asker {
   std::uint32_t pid = 0;

@@ -84,7 +84,7 @@ std::string Statement::text(int column) const {
 Result<Database> Database::open(const std::string& path, Mode mode) {
   sqlite3* connection = nullptr;
   const int flags = mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  const int code = sqlite3_open_v2(path.c_str(), &connection, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &connection, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   Database database(connection);
   if (code != SQLITE_OK) return failed(connection, code);
   sqlite3_busy_timeout(connection, kBusyMs);

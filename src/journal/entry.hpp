@@ -27,7 +27,7 @@ inline constexpr std::string_view kConfiguration = "configuration";
 inline constexpr std::string_view kDaemon = "daemon";
 inline constexpr std::string_view kDrift = "drift";
 inline constexpr std::string_view kLost = "lost";
-inline constexpr std::string_view kAll[] = {kRegistration, kRegistrationEnded, kLease,         kLeaseEnded, kDenial, kEscape, kRecall,
+inline constexpr std::string_view kAll[] = {kRegistration, kRegistrationEnded, kLease, kLeaseEnded,    kDenial, kEscape, kRecall,
                                             kWindow,       kRecallEnded,       kFence, kConfiguration, kDaemon, kDrift,  kLost};
 }  // namespace journal_kind
 

@@ -120,8 +120,8 @@ Result<HistoryPage> read_history(const std::string& journal, const HistoryQuery&
       page.more = true;
       break;
     }
-    page.rows.push_back({statement.number(0), statement.text(1), statement.text(2), statement.text(3), statement.text(4), statement.text(5),
-                         statement.text(6), statement.text(7), static_cast<std::uint64_t>(statement.number(8)), statement.text(9)});
+    page.rows.push_back({statement.number(0), statement.text(1), statement.text(2), statement.text(3), statement.text(4), statement.text(5), statement.text(6),
+                         statement.text(7), static_cast<std::uint64_t>(statement.number(8)), statement.text(9)});
     bytes += page.rows.back().data.size();
   }
   if (query.newest && page.rows.size() > limit) page.rows.erase(page.rows.begin());
@@ -138,9 +138,9 @@ std::string history_json(const HistoryRow& row) {
   const auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   auto data = Json::parse(row.data, nullptr, false);
   if (data.is_discarded()) data = nullptr;
-  const Json object{{"id", row.id},           {"time", row.time},       {"node", row.node}, {"machine", text_or_null(row.machine)}, {"boot", row.boot},
-                    {"version", row.version}, {"kind", row.kind},       {"path", text_or_null(row.path)},
-                    {"count", row.count},     {"data", std::move(data)}};
+  const Json object{{"id", row.id},       {"time", row.time},       {"node", row.node}, {"machine", text_or_null(row.machine)},
+                    {"boot", row.boot},   {"version", row.version}, {"kind", row.kind}, {"path", text_or_null(row.path)},
+                    {"count", row.count}, {"data", std::move(data)}};
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -15,8 +15,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kGather = milliseconds(50);     // how long a batch waits for more
-constexpr auto kRetry = milliseconds(500);     // after it could not be written
+constexpr auto kGather = milliseconds(50);  // how long a batch waits for more
+constexpr auto kRetry = milliseconds(500);  // after it could not be written
 constexpr auto kHousekeeping = milliseconds(5000);
 constexpr std::int64_t kJumpMs = 3'600'000;
 constexpr std::uint64_t kJumpPauseNs = 86'400'000'000'000;
@@ -308,14 +308,15 @@ Result<Journal::Open> Journal::open() {
     HF_TRY(database.run(fmt::format("PRAGMA application_id = 1212566093; PRAGMA user_version = {}; COMMIT", kVersion).c_str()));
     version = kVersion;
   }
-  if (version != kVersion)
-    return fail(EUCLEAN, fmt::format("it is of version {}, and this holdfastd writes version {}", version, kVersion));
+  if (version != kVersion) return fail(EUCLEAN, fmt::format("it is of version {}, and this holdfastd writes version {}", version, kVersion));
   HF_TRY_ASSIGN(auto check, database.prepare("PRAGMA quick_check(1)"));
   HF_TRY_ASSIGN(const bool said, check.step());
   if (said && check.text(0) != "ok") return fail(EUCLEAN, check.text(0));
   HF_TRY_ASSIGN(const auto run, begin_run(database));
-  HF_TRY_ASSIGN(auto insert, database.prepare("INSERT INTO event (run, time_ms, boot_ns, kind, path, device, inode, generation, operation, lease, pid, uid, comm, executable, "
-                                              "count, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  HF_TRY_ASSIGN(
+      auto insert,
+      database.prepare("INSERT INTO event (run, time_ms, boot_ns, kind, path, device, inode, generation, operation, lease, pid, uid, comm, executable, "
+                       "count, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   return Open{std::move(database), std::move(insert), run};
 }
 
@@ -374,8 +375,7 @@ Status Journal::keep_within(const JournalLimits& limits) {
   };
   HF_TRY_ASSIGN(auto bytes, used());
   for (int round = 0; limits.size_bytes && bytes > limits.size_bytes && round < 4; round++) {
-    HF_TRY(database.run(
-        fmt::format("DELETE FROM event WHERE id IN (SELECT id FROM event WHERE kind <> 'escape' ORDER BY id LIMIT {})", kDropRows).c_str()));
+    HF_TRY(database.run(fmt::format("DELETE FROM event WHERE id IN (SELECT id FROM event WHERE kind <> 'escape' ORDER BY id LIMIT {})", kDropRows).c_str()));
     if (!database.changes()) HF_TRY(database.run(fmt::format("DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT {})", kDropRows).c_str()));
     HF_TRY(database.run("PRAGMA incremental_vacuum"));
     HF_TRY_ASSIGN(bytes, used());
@@ -412,9 +412,11 @@ void Journal::failed(const Error& error) {
     if (std::exchange(trouble_, error.message) == error.message) return;
   }
   if (options_.tell)
-    options_.tell(false, fmt::format("the journal {} can't be written: {}. {} entries wait in memory, which has room for {}; what comes after is counted and lost. Make room, "
-                                     "or give holdfastd a folder that it can write: --state-dir PATH",
-                                     options_.path, error.message, waiting, kQueueMax));
+    options_.tell(
+        false,
+        fmt::format("the journal {} can't be written: {}. {} entries wait in memory, which has room for {}; what comes after is counted and lost. Make room, "
+                    "or give holdfastd a folder that it can write: --state-dir PATH",
+                    options_.path, error.message, waiting, kQueueMax));
 }
 
 void Journal::recovered() {

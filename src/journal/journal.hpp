@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// The journal: what happened, in an SQLite database that outlives the daemon and the machine's restarts. Written in batches by a thread of its own; the event loop only
-// puts entries into a bounded queue.
+// The journal: what happened, in an SQLite database that outlives the daemon and the machine's restarts. Written in batches by a thread of its own; the event
+// loop only puts entries into a bounded queue.
 //
-// Which way it fails: nothing waits for it. What can't be written stays in the queue until it can (a full disk, a read-only folder); what finds the queue full is
-// counted, by kind, and the count becomes an entry. A damaged database is set aside and another begun.
+// Which way it fails: nothing waits for it. What can't be written stays in the queue until it can (a full disk, a read-only folder); what finds the queue full
+// is counted, by kind, and the count becomes an entry. A damaged database is set aside and another begun.
 #pragma once
 
 #include <condition_variable>
@@ -40,10 +40,10 @@ struct NodeIdentity {
 
 class Journal {
  public:
-  static constexpr std::size_t kQueueMax = 16384;         ///< entries in memory
-  static constexpr std::size_t kEscapesReserved = 1024;   ///< beyond it, for escapes only
-  static constexpr std::size_t kBatchMax = 2048;          ///< entries in a transaction
-  static constexpr int kVersion = 1;                      ///< of the tables
+  static constexpr std::size_t kQueueMax = 16384;        ///< entries in memory
+  static constexpr std::size_t kEscapesReserved = 1024;  ///< beyond it, for escapes only
+  static constexpr std::size_t kBatchMax = 2048;         ///< entries in a transaction
+  static constexpr int kVersion = 1;                     ///< of the tables
 
   struct Options {
     std::string path;

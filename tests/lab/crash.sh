@@ -96,8 +96,8 @@ for file in $kept $other $third; do make_file "$file" 1; done
 section "the first gate, cut off while it is armed"
 for point in arm.loaded arm.attached arm.no_call arm.no_links; do
   check "killed at $point" fails 137 '' env HOLDFAST_CRASH_POINT=$point:1 holdfastd --config /tmp/etc --state-dir /tmp/state
-  check "the next one arms it" daemon_start
-  check "and it decides" bash -c "timeout 20 holdfast hold $kept -- bash -c '! truncate -s 0 $kept'"
+  daemon_start
+  check "the next one arms it, and it decides" bash -c "timeout 20 holdfast hold $kept -- bash -c '! truncate -s 0 $kept'"
   daemon_kill
   holdfast gate detach --yes >/dev/null
 done

@@ -39,8 +39,12 @@ check "a mistaken kind is told" fails 2 'no kind "denail"' holdfast history --ki
 check "a mistaken time is told" fails 2 'is no time' holdfast history --since someday
 check "SQL reads it" same "denial|truncate|1" "$(sql "SELECT kind, operation, count FROM history WHERE kind = 'denial'")"
 check "guarding is there, with who did it" bash -c 'holdfast guard /mnt/hf --seal reflink >/dev/null && holdfast history --json --kind configuration | jq -s -e ".[-1].data | .what == \"guard\" and .done and .requester.comm == \"holdfast\""'
-check "and that which was refused" bash -c '! holdfast guard /nowhere 2>/dev/null; holdfast history --json --kind configuration | jq -s -e ".[-1].data | .done == false"'
-start follower holdfast history --follow --json --since now
+echo '[nonsense]' >/tmp/etc/holdfast.toml
+check "a configuration with a mistake is refused" fails 2 'no key "nonsense"' holdfast reload
+check "and that is there" entries '.[-1].data | .what == "reload" and .done == false and (.error | test("nonsense"))' --kind configuration
+rm /tmp/etc/holdfast.toml
+start follower holdfast history --follow --json --kind denial
+check "a follower is told what was" hear follower '"kind":"denial"'
 check "truncate is refused" refused truncate -s 0 $file
 check "a follower hears of it" hear follower '"kind":"denial"'
 stop follower
@@ -87,6 +91,7 @@ check "the default is back" bash -c 'holdfast reload >/dev/null && test -S /run/
 
 section "across daemons"
 daemon_kill
+ln -sfn $state /var/lib/holdfast
 check "without a daemon root reads it still" count_is 3 --kind denial
 check "and is told so" grep -q "isn't running" <(holdfast history --kind denial 2>&1 >/dev/null)
 start follower holdfast history --follow --json --journal $state/journal.db --kind daemon
@@ -115,6 +120,7 @@ stop journald
 stop holder
 daemon_kill
 daemon --config /tmp/etc
+make_file $file 4
 check "the next daemon knows of it" bash -c "holdfast escapes --json | jq -e '.escapes | length > 0'"
 check "and has put the hook back" refused holdfast hold $file -- truncate -s 0 $file
 stop daemon

@@ -23,6 +23,7 @@ check "the packages install" dpkg -i $(packages)
 check "command and daemon are there" command -v holdfast holdfastd
 check "what it needs is there" not grep -q 'not found' <(ldd /usr/sbin/holdfastd /usr/bin/holdfast)
 check "pages are there" man -w holdfast-history holdfastd holdfast.toml hf_acquire
+# shellcheck disable=SC2016
 check "bash completes verbs" bash -c 'source /usr/share/bash-completion/completions/holdfast; COMP_WORDS=(holdfast hist); COMP_CWORD=1; _holdfast; [ "${COMPREPLY[*]}" = history ]'
 check "the group is declared" grep -qx 'g holdfast - -' /usr/lib/sysusers.d/holdfast.conf
 check "the configuration is accepted" holdfast config check

@@ -48,8 +48,10 @@ TEST(MetricsText, BucketsOfAHistogramAddUp) {
 }
 
 TEST(MetricsAddress, IsThisMachinesOnly) {
-  for (const char* good : {"unix:/run/x.sock", "127.0.0.1:9739", "127.1.2.3:1", "localhost:80", "[::1]:9739", "none"}) EXPECT_TRUE(check_metrics_address(good)) << good;
-  for (const char* bad : {"", "0.0.0.0:9739", "192.0.2.1:80", "[::]:80", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "unix:x", "unix:", "127.0.0.1:9739x", "example:1"})
+  for (const char* good : {"unix:/run/x.sock", "127.0.0.1:9739", "127.1.2.3:1", "localhost:80", "[::1]:9739", "none"})
+    EXPECT_TRUE(check_metrics_address(good)) << good;
+  for (const char* bad :
+       {"", "0.0.0.0:9739", "192.0.2.1:80", "[::]:80", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "unix:x", "unix:", "127.0.0.1:9739x", "example:1"})
     EXPECT_FALSE(check_metrics_address(bad)) << bad;
 }
 

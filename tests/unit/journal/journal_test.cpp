@@ -24,11 +24,12 @@ std::uint64_t now_ns() {
 class AJournal : public ::testing::Test {
  protected:
   std::unique_ptr<Journal> open(const std::string& path) {
-    return std::make_unique<Journal>(Journal::Options{.path = path, .version = "1.2.3", .node = {"node-a", "machine", "boot"}, .tell = [this](bool good, const std::string& text) {
-                                                        const std::lock_guard lock(mutex);
-                                                        told.push_back((good ? "good: " : "bad: ") + text);
-                                                        heard.notify_all();
-                                                      }});
+    return std::make_unique<Journal>(
+        Journal::Options{.path = path, .version = "1.2.3", .node = {"node-a", "machine", "boot"}, .tell = [this](bool good, const std::string& text) {
+                           const std::lock_guard lock(mutex);
+                           told.push_back((good ? "good: " : "bad: ") + text);
+                           heard.notify_all();
+                         }});
   }
   static JournalEntry denial(const std::string& path = "/pool/file", const std::string& executable = "/usr/bin/truncate", std::uint32_t uid = 1000) {
     return {.kind = journal_kind::kDenial,
@@ -179,7 +180,10 @@ TEST_F(AJournal, ThatIsDamagedInTheMiddleIsSetAside) {
 }
 
 TEST_F(AJournal, OfAnotherVersionIsSetAsideAndNotTouched) {
-  { const auto journal = open(file); ASSERT_TRUE(journal->flush(kWithinMs)); }
+  {
+    const auto journal = open(file);
+    ASSERT_TRUE(journal->flush(kWithinMs));
+  }
   {
     const auto database = Database::open(file, Database::Mode::kWrite);
     ASSERT_TRUE(database);
