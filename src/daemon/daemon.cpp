@@ -85,7 +85,12 @@ Daemon::Daemon(GateLike& gate, Listener listener, Options options)
       signals_(io_),
       hangups_(io_),
       metrics_(io_, metrics_answers()) {
-  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .node = node_, .read_events = [this] { read_gate(); }};
+  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .node = node_, .read_events =
+                 [this] {
+                   // All that a full buffer holds, and not what comes meanwhile.
+                   constexpr int kRounds = 2048 / Gate::kDenialsAtOnce;
+                   for (int round = 0; round < kRounds && read_gate(); round++) continue;
+                 }};
 }
 
 Daemon::~Daemon() {
@@ -300,11 +305,14 @@ asio::awaitable<void> Daemon::serve(std::shared_ptr<Session> session) {
   server_.connections = sessions_.size();
 }
 
-void Daemon::read_gate() {
+/// @return whether there may be more
+bool Daemon::read_gate() {
   const Gate::Handlers handlers{.denial = [this](const hf_denial& denial) { core_->denied(denial); },
                                 .escape = [this](const hf_escape& escape) { core_->escaped(escape); },
                                 .lifecycle = [this](const hf_lifecycle_event& event) { core_->lifecycle(event); }};
-  if (const auto consumed = gate_.consume(handlers); !consumed) log_error(consumed.error());
+  const auto more = gate_.consume(handlers);
+  if (!more) log_error(more.error());
+  return more && *more;
 }
 
 asio::awaitable<void> Daemon::follow_gate() {
@@ -314,7 +322,8 @@ asio::awaitable<void> Daemon::follow_gate() {
   const int copy = ::dup(gate_.event_fd());
   events.assign(copy, error);
   while (!error) {
-    read_gate();
+    // Everybody else has a turn in between: a breaker that never stops must not keep the daemon from its clients.
+    while (read_gate()) co_await asio::post(io_, asio::use_awaitable);
     co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
   }
   if (error != asio::error::operation_aborted)

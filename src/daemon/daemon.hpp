@@ -69,7 +69,7 @@ class Daemon {
   MetricsServer::Answers metrics_answers();
   std::string journal_json() const;
   void note(std::string_view kind, std::string_view what, Json more = Json::object());
-  void read_gate();
+  bool read_gate();
   void next_survey();
   void read_symbols();
   void refresh_symbols();

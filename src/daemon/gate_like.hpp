@@ -46,7 +46,7 @@ class GateLike {
   virtual std::vector<Gate::RingFill> ring_fill() const { return {}; }
   virtual std::vector<Gate::ProgramTime> program_times() const { return {}; }
   virtual int event_fd() const = 0;
-  virtual Result<int> consume(const Gate::Handlers& handlers) = 0;
+  virtual Result<bool> consume(const Gate::Handlers& handlers) = 0;
 };
 
 class PinnedGate final : public GateLike {
@@ -85,7 +85,7 @@ class PinnedGate final : public GateLike {
   std::vector<Gate::RingFill> ring_fill() const override { return gate_->ring_fill(); }
   std::vector<Gate::ProgramTime> program_times() const override { return gate_->program_times(); }
   int event_fd() const override { return gate_->event_fd(); }
-  Result<int> consume(const Gate::Handlers& handlers) override { return gate_->consume(handlers); }
+  Result<bool> consume(const Gate::Handlers& handlers) override { return gate_->consume(handlers); }
 
  private:
   std::unique_ptr<Gate> gate_;

@@ -100,6 +100,7 @@ struct Gate::Impl {
   hf_control* control = nullptr;  // mapped, shared with the BPF programs
   std::unique_ptr<ring_buffer, RingDelete> rings;
   Handlers* handlers = nullptr;  // while consume() runs
+  int denials_left = 0;
   bool took_over = false;
   bool looked = false;  // for the offsets of fields
 
@@ -153,7 +154,8 @@ Status Gate::Impl::open_rings() {
   auto on_denial = [](void* self, void* data, std::size_t size) {
     auto* to = static_cast<Impl*>(self)->handlers;
     if (to && to->denial && size >= sizeof(hf_denial)) to->denial(*static_cast<const hf_denial*>(data));
-    return 0;
+    // An error ends the reading, behind this one.
+    return --static_cast<Impl*>(self)->denials_left > 0 ? 0 : -ECANCELED;
   };
   auto on_lifecycle = [](void* self, void* data, std::size_t size) {
     auto* to = static_cast<Impl*>(self)->handlers;
@@ -165,11 +167,11 @@ Status Gate::Impl::open_rings() {
     if (to && to->escape && size >= sizeof(hf_escape)) to->escape(*static_cast<const hf_escape*>(data));
     return 0;
   };
-  // Lifecycle first: a denial is told of a lease that the table knows by then.
+  // Lifecycle first: a denial is told of a lease that the table knows by then. Denials last: only they can be too many to be read at once.
   rings.reset(ring_buffer__new(map("hf_lifecycle"), on_lifecycle, this, nullptr));
   if (!rings) return sys_error(errno, "open", "ring buffer hf_lifecycle");
-  if (int error = ring_buffer__add(rings.get(), map("hf_denials"), on_denial, this); error) return sys_error(-error, "open", "ring buffer hf_denials");
   if (int error = ring_buffer__add(rings.get(), map("hf_escapes"), on_escape, this); error) return sys_error(-error, "open", "ring buffer hf_escapes");
+  if (int error = ring_buffer__add(rings.get(), map("hf_denials"), on_denial, this); error) return sys_error(-error, "open", "ring buffer hf_denials");
   return {};
 }
 
@@ -689,13 +691,15 @@ std::vector<Gate::ProgramTime> Gate::program_times() const {
 
 int Gate::event_fd() const { return ring_buffer__epoll_fd(impl_->rings.get()); }
 
-Result<int> Gate::consume(const Handlers& handlers) {
+Result<bool> Gate::consume(const Handlers& handlers) {
   Handlers current = handlers;
   impl_->handlers = &current;
+  impl_->denials_left = kDenialsAtOnce;
   int count = ring_buffer__consume(impl_->rings.get());
   impl_->handlers = nullptr;
+  if (count == -ECANCELED) return true;
   if (count < 0) return sys_error(-count, "read", "the gate's events");
-  return count;
+  return false;
 }
 
 }  // namespace hf

@@ -132,14 +132,16 @@ class Gate {
   };
   std::vector<ProgramTime> program_times() const;
 
-  /// Readable when events wait. consume() calls the handlers for all of them and returns how many there were.
+  /// Readable when events wait. consume() calls the handlers for them, and returns whether there may be more: of denials it takes only so many at a time, so that who
+  /// is refused again and again keeps nobody else waiting.
+  static constexpr int kDenialsAtOnce = 64;
   int event_fd() const;
   struct Handlers {
     std::function<void(const hf_denial&)> denial;
     std::function<void(const hf_escape&)> escape;
     std::function<void(const hf_lifecycle_event&)> lifecycle;
   };
-  Result<int> consume(const Handlers& handlers);
+  Result<bool> consume(const Handlers& handlers);
 
  private:
   void forget_traces();

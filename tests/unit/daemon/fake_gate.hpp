@@ -171,7 +171,7 @@ class FakeGate final : public GateLike {
   }
 
   int event_fd() const override { return -1; }
-  Result<int> consume(const Gate::Handlers&) override { return 0; }
+  Result<bool> consume(const Gate::Handlers&) override { return false; }
 };
 
 /// Hooks that remember what was asked for.
