@@ -11,13 +11,17 @@ _holdfast() {
       return
     fi
     case $word in
-      --socket|--range|--label|--soak|--certify|--verify|--html|--config|--seed|--route|--source|--wait|--on-timeout|--seal|--except-user|--except-program) ((i++)) ;;
+      --socket|--range|--label|--soak|--certify|--verify|--html|--config|--seed|--route|--source|--wait|--on-timeout|--since|--until|--file|--breaker|--kind|--last|--journal|--seal|--except-user|--except-program) ((i++)) ;;
       -*) ;;
       *) if [[ -z $verb ]]; then verb=$word; elif [[ -z $sub ]]; then sub=$word; fi ;;
     esac
   done
   case $prev in
     --certify|--verify|--html|--config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --file|--journal) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --since|--until) mapfile -t COMPREPLY < <(compgen -W 'today yesterday now -1h -1d' -- "$cur"); return ;;
+    --kind) mapfile -t COMPREPLY < <(compgen -W 'denial escape registration registration_ended lease lease_ended recall window recall_ended fence configuration daemon drift lost' -- "$cur"); return ;;
+    --breaker|--last) return ;;
     --socket) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --on-timeout) mapfile -t COMPREPLY < <(compgen -W 'deny fence kill' -- "$cur"); return ;;
     --seal) mapfile -t COMPREPLY < <(compgen -W 'truncate punch zero shift unshare reflink dedupe exchange attributes verity direct-write loop unknown all' -- "$cur"); return ;;
@@ -29,11 +33,12 @@ _holdfast() {
   esac
   local words
   case $verb in
-    '') words='status leases registrations devices watch hold why escapes sources probe qualify recall guard unguard config reload gate --socket --version --help' ;;
+    '') words='status leases registrations devices watch hold why escapes history sources probe qualify recall guard unguard config reload gate --socket --version --help' ;;
     status|leases|registrations|devices) words='--json --help' ;;
     watch) words='--denials --json --help' ;;
     hold) words='--range --settle --label --persist --forget --json --help --' ;;
     escapes) words='--json --help' ;;
+    history) words='--since --until --file --breaker --kind --last --follow --journal --json --help' ;;
     why) words='--json --help' ;;
     recall) words='--wait --on-timeout --json --help --' ;;
     guard) words='--seal --except-user --except-program --json --help' ;;

@@ -1,5 +1,5 @@
 # fish completion for holdfast(1)
-set -l verbs status leases registrations devices watch hold why escapes sources probe qualify recall guard unguard config reload gate
+set -l verbs status leases registrations devices watch hold why escapes history sources probe qualify recall guard unguard config reload gate
 complete -c holdfast -f
 complete -c holdfast -l socket -r -F -d 'Socket of holdfastd'
 complete -c holdfast -l version -d 'Print the version'
@@ -12,6 +12,15 @@ complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a watch -d 'Fo
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a hold -d 'Hold the layout of a file'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a escapes -d 'List breaks of leased bytes that nothing refused'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a why -d 'Say what is leased of a file, and by whom'
+complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a history -d 'Show what has happened'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l since -x -a 'today yesterday -1h -1d' -d 'Not before'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l until -x -d 'Before'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l file -r -F -d 'Of this file'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l breaker -r -F -d 'What it tried'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l kind -x -a 'denial escape registration registration_ended lease lease_ended recall window recall_ended fence configuration daemon drift lost' -d 'Only these'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l last -x -d 'Only so many'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l follow -d 'Go on'
+complete -c holdfast -n '__fish_seen_subcommand_from history' -l journal -r -F -d 'Read this one'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a sources -d 'List the break sources, and what happens to each'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a probe -d 'Try them all on scratch files, and compare'
 complete -c holdfast -n "not __fish_seen_subcommand_from $verbs" -a gate -d 'Look at the gate in the kernel, or end it'

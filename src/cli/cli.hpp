@@ -38,6 +38,7 @@ void add_hold(CLI::App& app, Cli& cli);
 void add_why(CLI::App& app, Cli& cli);
 void add_devices(CLI::App& app, Cli& cli);
 void add_escapes(CLI::App& app, Cli& cli);
+void add_history(CLI::App& app, Cli& cli);
 void add_gate(CLI::App& app, Cli& cli);
 void add_recall(CLI::App& app, Cli& cli);
 void add_guard(CLI::App& app, Cli& cli);

@@ -137,6 +137,17 @@ std::string why_text(const Json& denial) {
   return seal.empty() ? "" : "  (sealed against " + seal + ")";
 }
 
+/// "WHAT by NAME[PID]: KEY VALUE, ..." of what the daemon notes about itself and its orders.
+std::string note_text(const Json& event) {
+  std::string more;
+  for (const auto& [key, value] : event.items()) {
+    if (key == "schema" || key == "event" || key == "time" || key == "what" || key == "requester" || value.is_null()) continue;
+    more += (more.empty() ? ": " : ", ") + key + " " + (value.is_string() ? value.get<std::string>() : dump(value));
+  }
+  const Json& requester = member(event, "requester");
+  return printable(text_at(event, "what") + (requester.is_object() ? " by " + process_text(requester) : "") + more);
+}
+
 std::string watch_text(const Json& event, const Terminal& terminal) {
   const std::string kind = text_at(event, "event");
   const std::string time = local_time(text_at(event, "time"));
@@ -167,6 +178,13 @@ std::string watch_text(const Json& event, const Terminal& terminal) {
   if (kind == "registration_ended") return stamp + printable(lease_line(event, "registration ended"));
   if (kind == "lease") return stamp + printable(lease_line(event, "lease"));
   if (kind == "lease_ended") return stamp + printable(lease_line(event, "lease ended"));
+  if (kind == "daemon") return stamp + "holdfastd " + note_text(event);
+  if (kind == "configuration") return stamp + "configuration: " + note_text(event);
+  if (kind == "fence") return stamp + "fence " + note_text(event);
+  if (kind == "lost")
+    return stamp +
+           terminal.paint(Colour::kYellow, fmt::format("{} of kind {} not kept: the {} had no room", count_text(number_at(event, "count"), "event"),
+                                                       printable(text_at(event, "what")), text_at(event, "by") == "journal" ? "journal" : "kernel's buffer"));
   if (kind == "escapes_lost")
     return stamp +
            terminal.paint(Colour::kRed, fmt::format("ESCAPE  {} without a name: the kernel's buffer was full", count_text(number_at(event, "count"), "break")));

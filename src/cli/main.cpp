@@ -127,6 +127,7 @@ int run(std::vector<std::string> arguments) {
   add_why(app, cli);
   add_devices(app, cli);
   add_escapes(app, cli);
+  add_history(app, cli);
   add_recall(app, cli);
   add_guard(app, cli);
   add_unguard(app, cli);

@@ -24,7 +24,7 @@ void print(const Json& answer) {
   std::printf(
       "The holders named above must stop using that memory: what they write there may be lost or land in another file.\n"
       "Next: report the kernel's call stack, so that this source is refused the next time%s\n",
-      file.empty() ? "" : ("; all are kept in " + printable(file)).c_str());
+      file.empty() ? "" : ("; all are kept in " + printable(file) + " (holdfast history)").c_str());
 }
 
 }  // namespace

@@ -24,6 +24,7 @@ struct Pools {
   asio::thread_pool layout{2};
   asio::thread_pool settle{2};
   asio::thread_pool survey{2};
+  asio::thread_pool history{1};  ///< a long look into the journal holds up nothing but the next
 
   std::stop_source stopping;  ///< asks work under way to end early
 
@@ -32,9 +33,11 @@ struct Pools {
     layout.stop();
     settle.stop();
     survey.stop();
+    history.stop();
     layout.join();
     settle.join();
     survey.join();
+    history.join();
   }
 };
 

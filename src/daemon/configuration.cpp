@@ -26,6 +26,7 @@ static void toml_gave_up() { throw std::invalid_argument("this is not TOML, and 
 #include <toml++/toml.h>
 #pragma pop_macro("NDEBUG")
 
+#include "daemon/metrics_address.hpp"
 #include "lease/seals.hpp"
 
 namespace hf {
@@ -70,10 +71,12 @@ class Reader {
   Reader(Configuration& configuration, const Names& names, std::string file) : out_(configuration), names_(names), file_(std::move(file)) {}
 
   void read(const toml::table& root) {
-    known(root, {"default", "mount", "hold", "recall", "limits"}, "holdfast.toml");
+    known(root, {"default", "mount", "hold", "recall", "limits", "journal", "metrics"}, "holdfast.toml");
     if (const auto* table = sub_table(root, "default")) read_default(*table);
     if (const auto* table = sub_table(root, "recall")) read_recall(*table);
     if (const auto* table = sub_table(root, "limits")) read_limits(*table);
+    if (const auto* table = sub_table(root, "journal")) read_journal(*table);
+    if (const auto* table = sub_table(root, "metrics")) read_metrics(*table);
     each_table(root, "mount", [this](const toml::table& table) { read_mount(table); });
     each_table(root, "hold", [this](const toml::table& table) { read_hold(table); });
   }
@@ -368,6 +371,23 @@ class Reader {
   void read_limits(const toml::table& table) {
     known(table, {"registrations_per_user"}, "[limits]");
     if (const auto limit = count(table, "registrations_per_user")) out_.policy.registrations_per_user = *limit;
+  }
+
+  void read_journal(const toml::table& table) {
+    constexpr std::uint64_t kLeast = 1 << 20;
+    known(table, {"size", "age"}, "[journal]");
+    const auto size = bytes(table, "size");
+    if (size && *size && *size < kLeast) error(table.get("size")->source(), "size must be at least 1M, or 0 for no limit");
+    if (size) out_.policy.journal_bytes = *size;
+    if (const auto age = duration(table, "age")) out_.policy.journal_age_s = *age;
+  }
+
+  void read_metrics(const toml::table& table) {
+    known(table, {"listen"}, "[metrics]");
+    const auto* address = text(table, "listen");
+    if (!address) return;
+    if (const auto good = check_metrics_address(address->get()); !good) error(address->source(), printable_key(good.error().message), good.error().hint);
+    out_.policy.metrics_listen = address->get();
   }
 
   Configuration& out_;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "base/crash_point.hpp"
 #include "daemon/json.hpp"
+#include "daemon/record.hpp"
+#include "daemon/words.hpp"
 
 namespace hf {
 namespace {
@@ -41,6 +44,7 @@ Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& sta
   core->restore_grants();
   core->recall_existing(standing);
   core->sweep_due_ = true;
+  core->starting_ = false;
   return core;
 }
 
@@ -160,14 +164,14 @@ void Core::gained(const Lease& lease) {
   if (is_registration(lease))
     registration_now(lease);
   else
-    announce_lease("lease", lease);
+    announce_lease(journal_kind::kLease, lease);
   if (hooks_.lease_came) hooks_.lease_came(lease);
 }
 
 /// It is new, or has another state than before.
 void Core::registration_now(const Lease& lease) {
   if (lease.state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(lease);
-  announce_lease("registration", lease);
+  announce_lease(journal_kind::kRegistration, lease);
 }
 
 void Core::lost(const Lease& lease) {
@@ -181,12 +185,14 @@ void Core::lost(const Lease& lease) {
     owners_.erase(owner);
     listener->lease_ended(lease.id);
   }
-  announce_lease(is_registration(lease) ? "registration_ended" : "lease_ended", lease);
+  announce_lease(is_registration(lease) ? journal_kind::kRegistrationEnded : journal_kind::kLeaseEnded, lease);
   if (hooks_.lease_went) hooks_.lease_went(lease);
 }
 
-void Core::announce_lease(const char* event, const Lease& lease) {
-  if (hooks_.watched()) hooks_.announce({lease_event_json(event, lease), {lease.holder.uid}});
+void Core::announce_lease(std::string_view event, const Lease& lease) {
+  // A registration that is still pinning will be told of once more, with what came of it.
+  if (lease.state != HF_STATE_PINNING || event != journal_kind::kRegistration) record(lease_entry(event, lease, starting_));
+  if (hooks_.watched()) hooks_.announce({lease_event_json(event.data(), lease, boot_time_ns()), {lease.holder.uid}});
 }
 
 void Core::lifecycle(const hf_lifecycle_event& event) {
@@ -222,6 +228,7 @@ Denial Core::describe(const hf_denial& event) {
 void Core::denied(const hf_denial& event) {
   const auto denial = denials_.add(describe(event));
   hooks_.tell_denial(*denial);
+  record(denial_entry(denial));
   std::vector<std::uint32_t> uids{denial->breaker.uid};
   for (const auto& lease : denial->leases) {
     uids.push_back(lease.uid);
@@ -260,7 +267,8 @@ void Core::escaped(const hf_escape& event) {
   escape.number = escapes_.number(event);
   what.number = escape.number;
   const auto json = escape_event_json(escape);
-  if (const auto kept = escapes_.add(json); !kept) hooks_.report(kept.error());
+  escapes_.add(json);
+  record(escape_entry(escape, json));
   hooks_.tell_escape(escape);
   for (const auto& lease : what.leases)
     if (const auto owner = owners_.find(lease.id); owner != owners_.end()) owner->second->lease_escaped(lease.id, escape);
@@ -285,10 +293,13 @@ void Core::maintain(std::uint64_t now_ns) {
   if (const auto meta = gate_.meta()) {
     if (std::exchange(lifecycle_lost_, meta->lifecycle_lost) != meta->lifecycle_lost)
       if (const auto synced = resync(); !synced) hooks_.report(synced.error());
-    if (const auto before = std::exchange(denials_lost_, meta->denials_lost); before != meta->denials_lost)
+    if (const auto before = std::exchange(denials_lost_, meta->denials_lost); before != meta->denials_lost) {
+      record(lost_entry("denials", meta->denials_lost - before));
       hooks_.announce({lost_event_json("denials_lost", meta->denials_lost - before), {}});
+    }
     if (const auto before = std::exchange(escapes_lost_, meta->escapes_lost); before != meta->escapes_lost) {
       const auto count = meta->escapes_lost - before;
+      record(lost_entry("escapes", count));
       hooks_.report(
           {ENOBUFS, fmt::format("ESCAPE: {} of them found the kernel's buffer full and have no name", count), "See `holdfast escapes` for the others."});
       hooks_.announce({lost_event_json("escapes_lost", count), {}});
@@ -329,6 +340,7 @@ void Core::settle_pinning(LeaseId id, std::uint64_t now_ns) {
 Result<std::uint64_t> Core::adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
                                   std::uint32_t page_shift, LeaseOwner* owner) {
   HF_TRY_ASSIGN(const auto token, grants_.add(record.id, label, path));
+  crash_point("grant.remembered");
   auto lease = lease_from_kernel(record, parts);
   lease.holder.label = label;
   for (auto& file : lease.files) {

@@ -22,6 +22,7 @@
 #include "kernel/identity.hpp"
 #include "kernel/paths.hpp"
 #include "kernel/process.hpp"
+#include "journal/entry.hpp"
 #include "kernel/user_stack.hpp"
 #include "lease/table.hpp"
 #include "rdma/resources.hpp"
@@ -55,6 +56,7 @@ struct Hooks {
   std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
   std::function<void(const hf_lease&)> tell_quota;     ///< a registration beyond its user's quota: nothing of it is kept
   std::function<void(const Error&)> report;            ///< an operator should know
+  std::function<void(JournalEntry)> record{};          ///< into the journal
   /// Recalls: what comes and goes, who ends, and whether a file is one that nobody may begin to hold now.
   std::function<void(const Lease&)> lease_came{};
   std::function<void(const Lease&)> lease_went{};
@@ -70,7 +72,7 @@ class Core {
   GateLike& gate() const { return gate_; }
   const LeaseTable& table() const { return table_; }
   const DenialLog& denials() const { return denials_; }
-  EscapeLog& escapes() { return escapes_; }
+  const EscapeLog& escapes() const { return escapes_; }
   /// Breaks that were under way when the leases that they touch began: those registrations count as raced, and it is no escape.
   std::uint64_t raced_breaks() const { return raced_breaks_; }
   const ProcessTable& processes() const { return processes_; }
@@ -115,6 +117,9 @@ class Core {
   void announce(const Announcement& announcement) const {
     if (hooks_.watched()) hooks_.announce(announcement);
   }
+  void record(JournalEntry entry) const {
+    if (hooks_.record) hooks_.record(std::move(entry));
+  }
   /// A lease that the daemon made itself, and has committed.
   void learn(LeaseId lease) { refresh(lease); }
 
@@ -127,7 +132,7 @@ class Core {
   void gained(const Lease& lease);
   void lost(const Lease& lease);
   void registration_now(const Lease& lease);
-  void announce_lease(const char* event, const Lease& lease);
+  void announce_lease(std::string_view event, const Lease& lease);
   void restore_grants();
   void request_survey(const Lease& lease, bool complete);
   void complete(const SurveyRequest& request, Survey& result);
@@ -169,6 +174,7 @@ class Core {
   std::set<LeaseId> unsettled_;                                     ///< still pinning, or their release can't be seen
   std::set<LeaseId> to_end_;                                        ///< could not be ended yet: tried again
   bool sweep_due_ = false;
+  bool starting_ = true;  ///< what is found now stood before this daemon
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;
   std::uint64_t escapes_lost_ = 0;

@@ -14,8 +14,9 @@
 #include <chrono>
 
 #include "catalog/break_sources.hpp"
-#include "daemon/json.hpp"
 #include "catalog/choke_points.hpp"
+#include "daemon/json.hpp"
+#include "daemon/record.hpp"
 #include "daemon/words.hpp"
 #include "lease/seals.hpp"
 
@@ -47,6 +48,27 @@ std::string escape_line(const Escape& escape) {
   return line;
 }
 
+/// What a program that reads the system's journal looks for.
+LogFields escape_fields(const Escape& escape) {
+  const auto& what = escape.what;
+  LogFields fields{{"MESSAGE_ID", kEscapeMessageId},
+                   {"HOLDFAST_EVENT", "escape"},
+                   {"HOLDFAST_PATH", what.path},
+                   {"HOLDFAST_DEVICE", device_text(what.file.device)},
+                   {"HOLDFAST_INODE", std::to_string(what.file.inode)},
+                   {"HOLDFAST_FIRST", std::to_string(what.leased.first)},
+                   {"HOLDFAST_CHOKE_POINT", std::string(choke_name(escape.choke))},
+                   {"HOLDFAST_BREAKER_PID", std::to_string(what.breaker.pid)},
+                   {"HOLDFAST_BREAKER_UID", std::to_string(what.breaker.uid)},
+                   {"HOLDFAST_BREAKER_COMM", what.breaker.comm},
+                   {"HOLDFAST_BREAKER_EXE", what.breaker.executable.value.value_or("")}};
+  if (what.leased.end != HF_RANGE_END) fields.emplace_back("HOLDFAST_END", std::to_string(what.leased.end));
+  if (what.op) fields.emplace_back("HOLDFAST_OPERATION", std::string(op_name(what.op)));
+  for (const auto& lease : what.leases) fields.emplace_back("HOLDFAST_HOLDER_PID", std::to_string(lease.pid));
+  if (what.breaker.stack.value) fields.emplace_back("HOLDFAST_STACK", fmt::format("{}", fmt::join(*what.breaker.stack.value, "\n")));
+  return fields;
+}
+
 std::string unprotected_line(const Lease& lease) {
   auto line = fmt::format("a registration of process {} ({}) on {} is not protected", lease.holder.tgid, lease.holder.comm, lease.device);
   for (const auto& reason : reason_words(lease.reasons)) line += fmt::format("; {}: {}", reason.id, reason.text);
@@ -56,8 +78,18 @@ std::string unprotected_line(const Lease& lease) {
 }  // namespace
 
 Daemon::Daemon(GateLike& gate, Listener listener, Options options)
-    : gate_(gate), listener_(std::move(listener)), options_(std::move(options)), acceptor_(io_), signals_(io_), hangups_(io_) {
-  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .read_events = [this] { read_gate(); }};
+    : gate_(gate),
+      listener_(std::move(listener)),
+      options_(std::move(options)),
+      acceptor_(io_),
+      signals_(io_),
+      hangups_(io_),
+      metrics_(io_, metrics_answers()) {
+  server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .node = node_, .read_events = [this] {
+               // All that a full buffer holds, and not what comes meanwhile.
+               constexpr int kRounds = 2048 / Gate::kDenialsAtOnce;
+               for (int round = 0; round < kRounds && read_gate(); round++) continue;
+             }};
 }
 
 Daemon::~Daemon() {
@@ -75,9 +107,15 @@ Hooks Daemon::hooks() {
   };
   hooks.watched = [this] { return server_.watchers > 0; };
   hooks.announce = [this](const Announcement& announcement) { announce(announcement); };
-  hooks.tell_denial = [this](const Denial& denial) { log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); }); };
+  hooks.tell_denial = [this](const Denial& denial) {
+    passing_.denials[denial.op]++;
+    const auto now = boot_time_ns();
+    passing_.denial_delay.add(now > denial.time_ns ? now - denial.time_ns : 0);
+    log_limited(line_limit_, Priority::kNotice, [&] { return denial_line(denial); });
+  };
   hooks.tell_escape = [this](const Escape& escape) {
-    log_limited(escape_limit_, Priority::kCritical, [&] { return escape_line(escape); });
+    log_limited(
+        escape_limit_, Priority::kCritical, [&] { return escape_line(escape); }, [&] { return escape_fields(escape); });
     if (drift_) drift_->escaped(escape);
   };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
@@ -98,6 +136,9 @@ Hooks Daemon::hooks() {
   };
   hooks.recalled = [this](const hf_file_key& key) { return recalls_ && recalls_->covers(key); };
   hooks.report = [](const Error& error) { log_error(error); };
+  hooks.record = [this](JournalEntry entry) {
+    if (journal_) journal_->add(std::move(entry));
+  };
   return hooks;
 }
 
@@ -131,23 +172,63 @@ DriftWatch::Outside Daemon::drift_hooks() {
   DriftWatch::Outside outside;
   outside.tell = [this](const std::string& mount, const std::vector<std::string>& changes) {
     log_line(Priority::kWarning, fmt::format("{} is not as it was qualified: {}", mount, fmt::join(changes, "; ")));
+    note("drift", mount, {{"changes", changes}});
     if (server_.watchers) announce({.json = drift_event_json(mount, changes, wall_clock(boot_time_ns())), .uids = {}});
   };
   outside.report = [](const Error& error) { log_error(error); };
   return outside;
 }
 
+MetricsServer::Answers Daemon::metrics_answers() {
+  return {.metrics = [this](MetricsText::Form form) { return metrics_text(form, *core_, server_, passing_, journal_.get(), node_); },
+          .health = [this]() -> Status {
+            if (const auto meta = gate_.meta(); !meta) return tl::unexpected(meta.error());
+            return {};
+          }};
+}
+
+void Daemon::open_journal() {
+  if (options_.journal.empty()) return;
+  journal_ = std::make_unique<Journal>(
+      Journal::Options{.path = options_.journal, .version = options_.version, .node = node_, .tell = [](bool good, const std::string& text) {
+                         log_line(good ? Priority::kNotice : Priority::kError, text);
+                       }});
+  server_.journal = [this] { return journal_json(); };
+}
+
+std::string Daemon::journal_json() const {
+  const auto figures = journal_->figures();
+  return json_text({{"file", journal_->path()},
+                    {"bytes", figures.bytes},
+                    {"written", figures.written},
+                    {"waiting", figures.waiting},
+                    {"lag_s", static_cast<double>(figures.lag_ms) / 1000},
+                    {"lost", figures.lost},
+                    {"trouble", figures.trouble.empty() ? Json() : Json(figures.trouble)}});
+}
+
+void Daemon::note(std::string_view kind, std::string_view what, Json more) {
+  if (journal_) journal_->add(note_entry(kind, what, std::move(more)));
+}
+
 Status Daemon::start() {
+  open_journal();
   HF_TRY_ASSIGN(core_, Core::start(gate_, options_.state_file, hooks()));
   recalls_ = std::make_unique<Recalls>(*core_, recall_hooks());
   if (const auto restored = recalls_->restore(); !restored) log_error(restored.error());
   server_.recalls = [this] { return json_text(recalls_->list()); };
+  if (journal_) histories_ = std::make_unique<Histories>(*core_, pools_, *journal_);
   orders_ = std::make_unique<Orders>(*core_, *recalls_, pools_, options_.configuration);
   drift_ = std::make_unique<DriftWatch>(io_, pools_.survey, options_.qualified_file, options_.configuration, drift_hooks());
   orders_->set_drift(drift_.get());
   server_.qualified = [this](const std::vector<std::string>& points) { return json_text(drift_->list(points)); };
+  orders_->applied = [this](const Policy& policy) {
+    if (journal_) journal_->set_limits({.size_bytes = policy.journal_bytes, .age_s = policy.journal_age_s});
+    if (const auto listens = metrics_.listen(policy.metrics_listen); !listens) log_error(listens.error());
+  };
   // A configuration that can't be used is no reason to leave the machine without its daemon: what the gate has stays in force, or the defaults.
-  if (const auto loaded = orders_->load(); !loaded) {
+  const auto loaded = orders_->load();
+  if (!loaded) {
     log_error(loaded.error());
     log_line(Priority::kError, "the configuration is not in force; what was before is, or the defaults. After mending it: holdfast reload");
   }
@@ -158,7 +239,12 @@ Status Daemon::start() {
     else
       log_error(regions.error());
   }
-  if (const auto opened = core_->escapes().open(options_.escapes_file); !opened) log_error(opened.error());
+  note(journal_kind::kDaemon, "started",
+       {{"version", options_.version},
+        {"pid", ::getpid()},
+        {"took_over", gate_.took_over()},
+        {"leases", core_->table().size()},
+        {"configuration", loaded ? Json("in force") : Json(loaded.error().message)}});
   asio::error_code error;
   acceptor_.assign(asio::local::stream_protocol(), listener_.socket.get(), error);
   if (error) return fail(error.value(), "the socket can't be served: " + error.message());
@@ -174,19 +260,21 @@ Status Daemon::run() {
   signals_.async_wait([this](asio::error_code error, int) {
     if (error) return;
     notify_service_manager("STOPPING=1");
+    note(journal_kind::kDaemon, "stopping");
     log_line(Priority::kNotice, "stopping; the gate stays armed and goes on refusing. `holdfast gate detach` ends it.");
     io_.stop();
   });
   asio::co_spawn(io_, accept(), asio::detached);
   asio::co_spawn(io_, follow_gate(), asio::detached);
   asio::co_spawn(io_, keep_house(), asio::detached);
+  asio::co_spawn(io_, feed_watchdog(), asio::detached);
   asio::co_spawn(io_, follow_mounts(), asio::detached);
   asio::co_spawn(io_, follow_hangups(), asio::detached);
   asio::co_spawn(io_, orders_->keep_holds(), asio::detached);
   drift_->start();
   log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
-  notify_service_manager("READY=1");
+  notify_service_manager(fmt::format("READY=1\nSTATUS=gate armed; leases: {}", core_->table().size()));
   io_.run();
   return {};
 }
@@ -220,7 +308,7 @@ void Daemon::admit(Session::Socket socket) {
     ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
-  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get(), recalls_.get()}, std::move(socket), *peer);
+  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get(), recalls_.get(), histories_.get()}, std::move(socket), *peer);
   sessions_.insert(session);
   server_.connections = sessions_.size();
   asio::co_spawn(io_, serve(std::move(session)), asio::detached);
@@ -232,11 +320,14 @@ asio::awaitable<void> Daemon::serve(std::shared_ptr<Session> session) {
   server_.connections = sessions_.size();
 }
 
-void Daemon::read_gate() {
+/// @return whether there may be more
+bool Daemon::read_gate() {
   const Gate::Handlers handlers{.denial = [this](const hf_denial& denial) { core_->denied(denial); },
                                 .escape = [this](const hf_escape& escape) { core_->escaped(escape); },
                                 .lifecycle = [this](const hf_lifecycle_event& event) { core_->lifecycle(event); }};
-  if (const auto consumed = gate_.consume(handlers); !consumed) log_error(consumed.error());
+  const auto more = gate_.consume(handlers);
+  if (!more) log_error(more.error());
+  return more && *more;
 }
 
 asio::awaitable<void> Daemon::follow_gate() {
@@ -246,7 +337,8 @@ asio::awaitable<void> Daemon::follow_gate() {
   const int copy = ::dup(gate_.event_fd());
   events.assign(copy, error);
   while (!error) {
-    read_gate();
+    // Everybody else has a turn in between: a breaker that never stops must not keep the daemon from its clients.
+    while (read_gate()) co_await asio::post(io_, asio::use_awaitable);
     co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
   }
   if (error != asio::error::operation_aborted)
@@ -266,6 +358,18 @@ asio::awaitable<void> Daemon::keep_house() {
     recalls_->tick();
     drop_idle_watches();
     refresh_symbols();
+  }
+}
+
+/// An event loop that hangs is restarted by the service manager; the gate decides meanwhile.
+asio::awaitable<void> Daemon::feed_watchdog() {
+  const auto limit = watchdog_us();
+  asio::steady_timer timer(io_);
+  asio::error_code error;
+  while (limit && !error) {
+    notify_service_manager("WATCHDOG=1");
+    timer.expires_after(std::chrono::microseconds(limit / 3));
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
   }
 }
 
@@ -290,6 +394,7 @@ asio::awaitable<void> Daemon::follow_hangups() {
     co_await hangups_.async_wait(asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return;
     const auto reloaded = co_await orders_->reload();
+    note(journal_kind::kConfiguration, "reload", {{"done", reloaded.has_value()}, {"error", reloaded ? Json() : Json(reloaded.error().message)}});
     if (reloaded)
       log_line(Priority::kInfo, "configuration reloaded");
     else

@@ -16,7 +16,10 @@
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
 #include "daemon/drift_watch.hpp"
+#include "daemon/histories.hpp"
 #include "daemon/listener.hpp"
+#include "daemon/metrics_server.hpp"
+#include "daemon/metrics_sources.hpp"
 #include "daemon/notify.hpp"
 #include "daemon/orders.hpp"
 #include "daemon/session.hpp"
@@ -31,7 +34,7 @@ class Daemon {
   struct Options {
     std::string socket;
     std::string state_file;
-    std::string escapes_file;    ///< "": they are told, not kept
+    std::string journal;         ///< its database; "": what happens is told, not kept
     std::string qualified_file;  ///< "": what was qualified is forgotten with the daemon
     std::string version;
     std::string configuration = kConfigurationDirectory;  ///< its folder
@@ -54,6 +57,7 @@ class Daemon {
   asio::awaitable<void> follow_gate();
   asio::awaitable<void> keep_house();
   asio::awaitable<void> follow_mounts();
+  asio::awaitable<void> feed_watchdog();
   asio::awaitable<void> follow_hangups();
   asio::awaitable<void> follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor);
   asio::awaitable<void> serve(std::shared_ptr<Session> session);
@@ -64,7 +68,11 @@ class Daemon {
   Hooks hooks();
   Recalls::Outside recall_hooks();
   DriftWatch::Outside drift_hooks();
-  void read_gate();
+  void open_journal();
+  MetricsServer::Answers metrics_answers();
+  std::string journal_json() const;
+  void note(std::string_view kind, std::string_view what, Json more = Json::object());
+  bool read_gate();
   void next_survey();
   void read_symbols();
   void refresh_symbols();
@@ -74,14 +82,19 @@ class Daemon {
   GateLike& gate_;
   Listener listener_;
   Options options_;
+  NodeIdentity node_ = NodeIdentity::of_this_machine();
   ServerFacts server_;
+  std::unique_ptr<Journal> journal_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<Recalls> recalls_;
   std::unique_ptr<Orders> orders_;
+  std::unique_ptr<Histories> histories_;
   std::unique_ptr<DriftWatch> drift_;
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
   asio::signal_set hangups_;
+  MetricsServer metrics_;
+  Passing passing_;
   std::set<std::shared_ptr<Session>> sessions_;
   std::map<ProcessKey, std::shared_ptr<Descriptor>> watched_;
   std::deque<SurveyRequest> surveys_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// Escapes: breaks of leased bytes that happened all the same. Every one is kept on disk before anybody hears of it, and the last ones in memory.
+// Escapes: breaks of leased bytes that happened all the same. The last ones in memory, for when the journal, which keeps them, can't be read.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/fd.hpp"
-#include "base/result.hpp"
 #include "daemon/denial_log.hpp"
 
 namespace hf {
@@ -25,29 +23,18 @@ struct Escape {
 class EscapeLog {
  public:
   static constexpr std::size_t kRemembered = 1024;
-  static constexpr std::uint64_t kFileBytesMax = 64 << 20;
-  static constexpr std::uint64_t kBytesReadBack = 8 << 20;
   static constexpr std::uint64_t kSameBreakNs = 100'000'000;
-
-  /// @param file where they are kept, a JSON object a line; "" for nowhere. What is there already is remembered.
-  /// @errors of opening it: the log works without
-  Status open(const std::string& file);
 
   /// @return the number of the break that this belongs to
   std::uint64_t number(const hf_escape& event);
-  /// Keeps the line, on disk too. @errors of writing; it is remembered all the same
-  Status add(const std::string& json);
+  void add(const std::string& json);
 
   /// Breaks since the daemon started.
   std::uint64_t total() const { return total_; }
   /// The last `count` events, the newest first.
   std::vector<std::string> last(std::size_t count) const;
-  const std::string& file() const { return file_; }
 
  private:
-  std::string file_;
-  Fd fd_;
-  std::uint64_t file_bytes_ = 0;
   std::deque<std::string> lines_;
   std::uint64_t total_ = 0;
   hf_file_key last_file_{};

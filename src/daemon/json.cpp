@@ -137,10 +137,10 @@ std::string denial_event_json(const Denial& denial) {
   return json_text(object);
 }
 
-std::string lease_event_json(const char* event, const Lease& lease) {
+std::string lease_event_json(const char* event, const Lease& lease, std::uint64_t time_ns) {
   Json object{{"schema", kEventSchema},
               {"event", event},
-              {"time", wall_clock(boot_time_ns())},
+              {"time", wall_clock(time_ns)},
               {"lease", lease.id},
               {"kind", kind_word(lease.holder.kind)},
               {"state", state_word(lease.state)},

@@ -6,8 +6,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 
 #include <cstring>
+#include <optional>
 
 namespace hf {
 namespace {
@@ -67,12 +69,24 @@ std::vector<std::uint32_t> groups_of(int socket) {
   return groups;
 }
 
+/// The socket that the service manager made for us, if it is that path's.
+std::optional<Fd> inherited(const std::string& path) {
+  const int count = sd_listen_fds(1);
+  for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; fd++) {
+    if (sd_is_socket_unix(fd, SOCK_STREAM, 1, path.c_str(), 0) <= 0) continue;
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    return Fd(fd);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Listener> listen_at(const std::string& path) {
   HF_TRY_ASSIGN(const auto address, address_of(path));
   HF_TRY(make_folder(path));
   HF_TRY_ASSIGN(auto lock, take_lock(path));
+  if (auto socket = inherited(path)) return Listener{std::move(*socket), std::move(lock)};
   HF_TRY(remove_stale(path, address));
   Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return sys_error(errno, "socket", path);

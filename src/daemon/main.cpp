@@ -52,7 +52,7 @@ int serve(const std::string& socket, const std::string& configuration, const std
   Daemon daemon(pinned, std::move(*listener),
                 {.socket = socket,
                  .state_file = socket + ".grants",
-                 .escapes_file = state_directory + "/escapes.jsonl",
+                 .journal = state_directory + "/journal.db",
                  .qualified_file = state_directory + "/qualified.json",
                  .version = HOLDFAST_VERSION,
                  .configuration = configuration});
@@ -71,7 +71,7 @@ int main(int argc, char** argv) {
   std::string configuration = hf::kConfigurationDirectory;
   app.add_option("--config", configuration, "folder of holdfast.toml and conf.d; read again on SIGHUP")->capture_default_str()->type_name("DIR");
   std::string state_directory = "/var/lib/holdfast";
-  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the record of escapes, and of what was qualified")
+  app.add_option("--state-dir", state_directory, "folder for what outlives a reboot: the journal, and what was qualified")
       ->capture_default_str()
       ->type_name("PATH");
   bool foreground = true;

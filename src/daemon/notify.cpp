@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/notify.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/uio.h>
+#include <systemd/sd-daemon.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+#include <unistd.h>
 
-#include <cstddef>
 #include <cstdlib>
-#include <cstring>
-
-#include "base/fd.hpp"
 
 namespace hf {
+namespace {
+
+constexpr const char* kSystemJournal = "/run/systemd/journal/socket";
+
+}  // namespace
 
 void log_line(Priority priority, std::string_view text) {
   static const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
@@ -36,16 +40,22 @@ LineLimit::Answer LineLimit::ask(std::uint64_t now_ns) {
 
 void log_error(const Error& error) { log_line(Priority::kError, error.text()); }
 
-void notify_service_manager(const std::string& state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (!path || !path[0] || std::strlen(path) >= sizeof(address.sun_path)) return;
-  std::memcpy(address.sun_path, path, std::strlen(path));
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // the abstract namespace
-  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  ::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+void log_fields(Priority priority, std::string_view text, const LogFields& fields) {
+  std::vector<std::string> lines{fmt::format("MESSAGE={}", text), fmt::format("PRIORITY={}", static_cast<int>(priority)), "SYSLOG_IDENTIFIER=holdfastd"};
+  for (const auto& [name, value] : fields) lines.push_back(name + "=" + value);
+  std::vector<iovec> parts;
+  parts.reserve(lines.size());
+  for (auto& line : lines) parts.push_back({line.data(), line.size()});
+  const bool sent = ::access(kSystemJournal, W_OK) == 0 && sd_journal_sendv(parts.data(), static_cast<int>(parts.size())) == 0;
+  // Where standard error goes to that journal, too, the line is there already.
+  if (!sent || !std::getenv("JOURNAL_STREAM")) log_line(priority, text);
 }
+
+std::uint64_t watchdog_us() {
+  std::uint64_t limit = 0;
+  return sd_watchdog_enabled(0, &limit) > 0 ? limit : 0;
+}
+
+void notify_service_manager(const std::string& state) { (void)sd_notify(0, state.c_str()); }
 
 }  // namespace hf

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/result.hpp"
 #include "daemon/words.hpp"
@@ -29,6 +31,13 @@ class LineLimit {
   unsigned written_ = 0;
 };
 
+/// Fields of a line in the system's journal, beside its text: systemd.journal-fields(7).
+using LogFields = std::vector<std::pair<std::string, std::string>>;
+inline constexpr const char* kEscapeMessageId = "6a1d7c9ff0f94b7f9be5f4f1a1c0e5ca";
+
+/// The same with fields, where the system has a journal; else as log_line().
+void log_fields(Priority priority, std::string_view text, const LogFields& fields);
+
 template <class Make>
 void log_limited(LineLimit& limit, Priority priority, Make&& make) {
   const auto answer = limit.ask(boot_time_ns());
@@ -36,6 +45,17 @@ void log_limited(LineLimit& limit, Priority priority, Make&& make) {
   log_line(priority, make());
   if (answer == LineLimit::Answer::kLast) log_line(priority, "no more of these are logged for the rest of a minute; `holdfast watch` shows all");
 }
+
+template <class Make, class Fields>
+void log_limited(LineLimit& limit, Priority priority, Make&& make, Fields&& fields) {
+  const auto answer = limit.ask(boot_time_ns());
+  if (answer == LineLimit::Answer::kSkip) return;
+  log_fields(priority, make(), fields());
+  if (answer == LineLimit::Answer::kLast) log_line(priority, "no more of these are logged for the rest of a minute; `holdfast history` has all");
+}
+
+/// How often WATCHDOG=1 is expected, in microseconds; 0: not at all.
+std::uint64_t watchdog_us();
 
 /// "READY=1", "STOPPING=1", "STATUS=...". Does nothing where no service manager listens.
 void notify_service_manager(const std::string& state);

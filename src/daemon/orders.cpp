@@ -13,6 +13,7 @@
 
 #include "daemon/beside.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/record.hpp"
 #include "daemon/static_holds.hpp"
 #include "daemon/words.hpp"
 #include "kernel/file_facts.hpp"
@@ -85,6 +86,7 @@ bool is_order(std::string_view text) {
 Status Orders::put_in_force(Configuration configuration) {
   HF_TRY(configuration.usable());
   HF_TRY(core_.guards().apply(std::move(configuration.policy)));
+  if (applied) applied(core_.guards().policy());
   warnings_.clear();
   for (const auto& warning : configuration.warnings) warnings_.push_back(warning.text());
   for (const auto& remark : core_.guards().remarks()) warnings_.push_back(remark);
@@ -288,6 +290,15 @@ Result<Json> Orders::recall(const Peer& peer, const Json& order, const Fd& file)
               "Name a file, or the path that a filesystem is mounted on.");
 }
 
+/// What an administrator changed, or tried to, stands in the journal.
+void Orders::note(const Peer& peer, const Json& order, const Result<Json>& done) const {
+  Json more = order.is_object() ? order : Json::object();
+  more.erase("do");
+  more["done"] = done.has_value();
+  if (!done) more["error"] = done.error().message;
+  core_.record(note_entry(journal_kind::kConfiguration, text_of(order, "do"), std::move(more), {static_cast<std::uint32_t>(peer.pid), peer.uid, peer.comm}));
+}
+
 asio::awaitable<Result<std::string>> Orders::carry_out(const Peer& peer, std::string_view text, Fd file) {
   const auto order = Json::parse(text, nullptr, false);
   const auto what = text_of(order, "do");
@@ -303,6 +314,7 @@ asio::awaitable<Result<std::string>> Orders::carry_out(const Peer& peer, std::st
     done = co_await qualified(peer, order);
   else if (what == "recall" || what == "recall-status" || what == "recall-end")
     done = recall(peer, order, file);
+  if (!what.starts_with("recall")) note(peer, order, done);
   if (!done) co_return tl::unexpected(done.error());
   co_return json_text(*done);
 }

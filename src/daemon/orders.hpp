@@ -29,6 +29,8 @@ class Orders {
 
   /// Who is told of what was qualified.
   void set_drift(DriftWatch* drift) { drift_ = drift; }
+  /// Called with what is in force from then on.
+  std::function<void(const Policy&)> applied{};
 
   /// Reads the configuration and puts it in force: all of it, or nothing is changed. At the daemon's start.
   Status load();
@@ -45,6 +47,7 @@ class Orders {
 
  private:
   Status put_in_force(Configuration configuration);
+  void note(const Peer& peer, const Json& order, const Result<Json>& done) const;
   asio::awaitable<Result<Json>> reload_order(const Peer& peer);
   asio::awaitable<Result<Json>> qualified(const Peer& peer, const Json& order);
   asio::awaitable<Result<Json>> guard(const Peer& peer, const Json& order);

@@ -88,24 +88,24 @@ Result<Json> status(const Question& question) {
     if (lease.holder.kind == HF_LEASE_REGISTRATION) states[std::string(state_word(lease.state))]++;
   }
   const auto& server = question.server;
-  return Json{
-      {"schema", "holdfast.status/1"},
-      {"version", server.version},
-      {"pid", ::getpid()},
-      {"uptime_s", age_s(server.started_ns)},
-      {"socket", server.socket},
-      {"gate", gate_json(question.core)},
-      {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
-      {"registrations", states},
-      {"files", question.core.table().files().size()},
-      {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
-      {"escapes",
-       {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}, {"file", text_or_null(question.core.escapes().file())}}},
-      {"connections", server.connections},
-      {"watchers", server.watchers},
-      {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
-      {"mounts", mounts_json(question.core)},
-      {"qualified", server.qualified ? Json::parse(server.qualified(mount_points(question.core))) : Json::array()}};
+  return Json{{"schema", "holdfast.status/1"},
+              {"version", server.version},
+              {"pid", ::getpid()},
+              {"uptime_s", age_s(server.started_ns)},
+              {"socket", server.socket},
+              {"node", {{"name", server.node.name}, {"machine", text_or_null(server.node.machine)}, {"boot", server.node.boot}}},
+              {"gate", gate_json(question.core)},
+              {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
+              {"registrations", states},
+              {"files", question.core.table().files().size()},
+              {"denials", {{"since_start", question.core.denials().total()}, {"remembered", question.core.denials().size()}}},
+              {"escapes", {{"since_start", question.core.escapes().total()}, {"raced", question.core.raced_breaks()}}},
+              {"journal", server.journal ? Json::parse(server.journal()) : Json()},
+              {"connections", server.connections},
+              {"watchers", server.watchers},
+              {"recalls", server.recalls ? Json::parse(server.recalls()) : Json::array()},
+              {"mounts", mounts_json(question.core)},
+              {"qualified", server.qualified ? Json::parse(server.qualified(mount_points(question.core))) : Json::array()}};
 }
 
 Json lease_on_file_json(const Lease& lease, const LeasedFile& file) {
@@ -300,7 +300,7 @@ Result<Json> escapes(const Question& question) {
               {"escapes", std::move(list)},
               {"left_out", left_out},
               {"since_start", question.core.escapes().total()},
-              {"file", text_or_null(question.core.escapes().file())}};
+              {"file", nullptr}};
 }
 
 Result<Json> trace(const Question& question) {
@@ -334,7 +334,7 @@ Result<std::string> answer_query(Core& core, const ServerFacts& server, const Pe
     return reply_text;
   }
   if (name.empty()) return fail(EINVAL, "the question is not a JSON object with a \"query\"", "For example: {\"query\": \"status\"}");
-  return fail(EINVAL, fmt::format("no such query: {}", name), "There are: status, leases, registrations, why, denials, escapes, trace, sync.");
+  return fail(EINVAL, fmt::format("no such query: {}", name), "There are: status, leases, registrations, why, denials, escapes, history, trace, sync.");
 }
 
 }  // namespace hf

@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "daemon/core.hpp"
+#include "journal/journal.hpp"
 
 namespace hf {
 
@@ -34,10 +35,12 @@ struct ServerFacts {
   std::string version;
   std::string socket;
   std::uint64_t started_ns = 0;  ///< CLOCK_BOOTTIME
+  NodeIdentity node{};
   std::size_t connections = 0;
   std::size_t watchers = 0;
   std::function<std::string()> recalls{};                                   ///< JSON: those under way
   std::function<std::string(const std::vector<std::string>&)> qualified{};  ///< JSON: which of these mounts were qualified, and drifted since
+  std::function<std::string()> journal{};                                   ///< JSON: how it stands
   std::function<void()> read_events;  ///< reads what the kernel side has to tell, so that what comes after is told after it
 };
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/crash_point.hpp"
+#include "daemon/record.hpp"
 #include "daemon/words.hpp"
 #include "wire.h"
 
@@ -64,6 +66,7 @@ Status Recalls::take_hold(Active& active) {
     return committed;
   }
   core_.learn(active.hold);
+  crash_point("recall.held");
   return {};
 }
 
@@ -126,6 +129,9 @@ Status Recalls::answer(const ProcessKey& process, LeaseId id, std::uint32_t answ
     return {};
   }
   active->machine.fenced(id);
+  core_.record(note_entry(journal_kind::kFence, "fenced",
+                          {{"path", active->path}, {"lease", id}, {"process", {{"pid", process.tgid}, {"comm", lease->holder.comm}}}},
+                          {active->requester.tgid, active->uid, active->comm}));
   // A registration still pins, fenced or not: its lease ends with it.
   if (kind == HF_LEASE_PROCESS) core_.withdraw(id);
   return {};
@@ -174,6 +180,8 @@ void Recalls::carry_out(const ActivePtr& active, const RecallEffect& effect) {
     case Kind::ask:
       return outside_.tell(effect.process, effect.lease, HF_EVENT_RECALL, active->machine.deadline_ns().value_or(0));
     case Kind::fence:
+      core_.record(note_entry(journal_kind::kFence, "asked", {{"path", active->path}, {"lease", effect.lease}, {"process", {{"pid", effect.process.tgid}}}},
+                              {active->requester.tgid, active->uid, active->comm}));
       return outside_.tell(effect.process, effect.lease, HF_EVENT_FENCE, active->machine.deadline_ns().value_or(0));
     case Kind::tell_over:
       return outside_.tell(effect.process, effect.lease, HF_EVENT_RECALL_OVER, 0);
@@ -209,6 +217,7 @@ void Recalls::open(Active& active) {
 void Recalls::close(const ActivePtr& active) {
   if (const auto shut = core_.gate().close_window(active->requester.tgid); !shut) outside_.log(shut.error().text());
   active->closing = true;
+  crash_point("recall.closing");
   outside_.hold_again([this, active] { closed(active); });
 }
 
@@ -225,6 +234,7 @@ void Recalls::closed(const ActivePtr& active) {
   // Who has let go may take it again from here on.
   for (const auto& [id, holder] : active->machine.holders())
     if (holder.gone) outside_.tell(holder.process, id, HF_EVENT_RECALL_OVER, 0);
+  crash_point("recall.closed");
   outside_.log(fmt::format("recall of {}: {}", active->path, name(active->machine.outcome())));
   announce(*active, "recall_ended");
 }
@@ -318,14 +328,16 @@ Json Recalls::list() const {
   return all;
 }
 
-void Recalls::announce(const Active& active, const char* what) const {
+void Recalls::announce(const Active& active, std::string_view what) const {
   auto event = json(active);
   event["schema"] = "holdfast.event/1";
   event["event"] = what;
   event["time"] = wall_clock(outside_.now_ns());
   std::vector<std::uint32_t> uids{active.uid};
   for (const auto& [id, holder] : active.machine.holders()) uids.push_back(holder.uid);
-  core_.announce({json_text(event), std::move(uids)});
+  auto text = json_text(event);
+  core_.record(recall_entry(what, active.path, active.key, active.requester.tgid, active.uid, active.comm, text));
+  core_.announce({std::move(text), std::move(uids)});
 }
 
 }  // namespace hf

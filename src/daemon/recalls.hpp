@@ -84,7 +84,7 @@ class Recalls {
   RecallHolder holder_of(const Lease& lease) const;
   bool is_holder(const Active& active, const Lease& lease) const;
   Json json(const Active& active) const;
-  void announce(const Active& active, const char* what) const;
+  void announce(const Active& active, std::string_view what) const;
   ActivePtr of(const Peer& peer) const;
 
   Core& core_;

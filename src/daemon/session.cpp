@@ -234,6 +234,14 @@ asio::awaitable<void> Session::query(Frame frame) {
       refuse(cookie, done.error());
     co_return;
   }
+  if (context_.histories) {
+    const auto found = co_await context_.histories->answer(peer_, frame.payload);
+    if (found && *found)
+      answer(HF_WIRE_JSON, cookie, **found);
+    else if (found)
+      refuse(cookie, found->error());
+    if (found) co_return;
+  }
   const int fd = frame.descriptors.empty() ? -1 : frame.descriptors.front().get();
   const auto reply = answer_query(context_.core, context_.server, peer_, frame.payload, fd, this);
   if (reply)

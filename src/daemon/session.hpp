@@ -10,6 +10,7 @@
 #include "daemon/acquire.hpp"
 #include "daemon/core.hpp"
 #include "daemon/frame.hpp"
+#include "daemon/histories.hpp"
 #include "daemon/orders.hpp"
 #include "daemon/outbox.hpp"
 #include "daemon/queries.hpp"
@@ -24,6 +25,7 @@ struct SessionContext {
   ServerFacts& server;
   Orders* orders = nullptr;  ///< what changes things; none in most tests
   Recalls* recalls = nullptr;
+  Histories* histories = nullptr;
 };
 
 class Session final : public LeaseOwner, public std::enable_shared_from_this<Session> {

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/crash_point.hpp"
 #include "decide.h"
 #include "holdfast.skel.h"
 #include "kernel/gate_pins.hpp"
@@ -100,6 +101,7 @@ struct Gate::Impl {
   hf_control* control = nullptr;  // mapped, shared with the BPF programs
   std::unique_ptr<ring_buffer, RingDelete> rings;
   Handlers* handlers = nullptr;  // while consume() runs
+  int denials_left = 0;
   bool took_over = false;
   bool looked = false;  // for the offsets of fields
 
@@ -153,7 +155,8 @@ Status Gate::Impl::open_rings() {
   auto on_denial = [](void* self, void* data, std::size_t size) {
     auto* to = static_cast<Impl*>(self)->handlers;
     if (to && to->denial && size >= sizeof(hf_denial)) to->denial(*static_cast<const hf_denial*>(data));
-    return 0;
+    // An error ends the reading, behind this one.
+    return --static_cast<Impl*>(self)->denials_left > 0 ? 0 : -ECANCELED;
   };
   auto on_lifecycle = [](void* self, void* data, std::size_t size) {
     auto* to = static_cast<Impl*>(self)->handlers;
@@ -165,11 +168,11 @@ Status Gate::Impl::open_rings() {
     if (to && to->escape && size >= sizeof(hf_escape)) to->escape(*static_cast<const hf_escape*>(data));
     return 0;
   };
-  // Lifecycle first: a denial is told of a lease that the table knows by then.
+  // Lifecycle first: a denial is told of a lease that the table knows by then. Denials last: only they can be too many to be read at once.
   rings.reset(ring_buffer__new(map("hf_lifecycle"), on_lifecycle, this, nullptr));
   if (!rings) return sys_error(errno, "open", "ring buffer hf_lifecycle");
-  if (int error = ring_buffer__add(rings.get(), map("hf_denials"), on_denial, this); error) return sys_error(-error, "open", "ring buffer hf_denials");
   if (int error = ring_buffer__add(rings.get(), map("hf_escapes"), on_escape, this); error) return sys_error(-error, "open", "ring buffer hf_escapes");
+  if (int error = ring_buffer__add(rings.get(), map("hf_denials"), on_denial, this); error) return sys_error(-error, "open", "ring buffer hf_denials");
   return {};
 }
 
@@ -213,6 +216,7 @@ class Loader {
     for (const char* directory : {kPinDirectory, kMapsDirectory}) HF_TRY(make_directory(directory));
     HF_TRY(set_map_pins());
     if (int error = hf_holdfast__load(skeleton_.get()); error) return load_error(-error);
+    crash_point("arm.loaded");
     return set_meta();
   }
 
@@ -222,6 +226,7 @@ class Loader {
       if (!link) return attach_error(errno, hook.program);
       links_.emplace_back(hook.program, std::move(link));
     }
+    crash_point("arm.hooks_attached");
     for (const auto& probe : probes_) {
       HF_TRY_ASSIGN(auto fd, open_probe(probe));
       LinkPtr link(bpf_program__attach_perf_event(program(probe.program), fd.get()));
@@ -234,15 +239,21 @@ class Loader {
 
   /// New links stand before the old ones go.
   Status pin() {
+    crash_point("arm.attached");
     HF_TRY(remove_pins(kNewLinksDirectory));
     HF_TRY(make_directory(kNewLinksDirectory));
     for (auto& [name, link] : links_)
       if (int error = bpf_link__pin(link.get(), fmt::format("{}/{}", kNewLinksDirectory, name).c_str()); error) return sys_error(-error, "pin", name);
+    crash_point("arm.new_links");
     ::unlink(kCallPin);
+    crash_point("arm.no_call");
     if (int error = bpf_program__pin(skeleton_->progs.hf_call, kCallPin); error) return sys_error(-error, "pin", kCallPin);
+    crash_point("arm.call");
     HF_TRY(remove_pins(kOldLinksDirectory));
     if (::rename(kLinksDirectory, kOldLinksDirectory) != 0 && errno != ENOENT) return sys_error(errno, "rename", kLinksDirectory);
+    crash_point("arm.no_links");
     if (::rename(kNewLinksDirectory, kLinksDirectory) != 0) return sys_error(errno, "rename", kNewLinksDirectory);
+    crash_point("arm.links");
     HF_TRY(remove_pins(kOldLinksDirectory));
     return {};
   }
@@ -344,7 +355,9 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
                 fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version,
                             HF_ABI_VERSION),
                 kDetachHint);
-  bool take_over = state.armed && state.meta->object_digest == object_digest();
+  // An earlier daemon was killed while it armed the first gate: there are maps, and nothing that decides.
+  if (state.unfinished) HF_TRY(gate_detach());
+  bool take_over = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
   if (!take_over) HF_TRY(arm_anew(version, state.meta.has_value()));
   auto impl = std::make_unique<Impl>();
   impl->took_over = take_over;
@@ -411,6 +424,7 @@ Result<std::uint64_t> Gate::lease_begin(const hf_lease& record) {
   request.record = record;
   HF_TRY(impl_->run(request));
   if (request.result) return sys_error(-request.result, "begin", "a lease", "the table of leases is full");
+  crash_point("lease.begun");
   return request.id;
 }
 
@@ -428,6 +442,7 @@ Result<PartOutcome> Gate::lease_part(std::uint64_t lease, const hf_part& part, s
     if (request.result != -EBUSY) break;
   }
   if (request.result && request.part.reasons == 0) return sys_error(-request.result, "lease", "a part of the file");
+  crash_point("lease.part");
   return PartOutcome{request.part.slot, request.part.reasons, request.part.flags, request.raced != 0};
 }
 
@@ -447,6 +462,7 @@ Status Gate::lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32
   request.record.reasons = reasons;
   HF_TRY(impl_->run(request));
   if (request.result) return sys_error(-request.result, "commit", "the lease");
+  crash_point("lease.committed");
   return {};
 }
 
@@ -454,8 +470,10 @@ Status Gate::lease_end(std::uint64_t lease) {
   hf_call request{};
   request.op = HF_CALL_LEASE_END;
   request.id = lease;
+  crash_point("lease.ending");
   HF_TRY(impl_->run(request));
   if (request.result) return sys_error(-request.result, "end", "the lease");
+  crash_point("lease.ended");
   return {};
 }
 
@@ -608,12 +626,14 @@ void Gate::set_defaults(std::uint32_t flags, std::uint64_t user_registrations) {
 Status Gate::open_window(std::uint32_t tgid, std::uint64_t start_ns) {
   const std::uint64_t ticks = start_ns / kTickNs;
   if (bpf_map_update_elem(impl_->map("hf_windows"), &tgid, &ticks, BPF_ANY) != 0) return sys_error(errno, "write", "hf_windows");
+  crash_point("window.opening");
   std::atomic_ref(impl_->control->windows).store(static_cast<__u32>(keys_of<std::uint32_t>(impl_->map("hf_windows")).size()));
   return {};
 }
 
 Status Gate::close_window(std::uint32_t tgid) {
   if (bpf_map_delete_elem(impl_->map("hf_windows"), &tgid) != 0 && errno != ENOENT) return sys_error(errno, "write", "hf_windows");
+  crash_point("window.closing");
   std::atomic_ref(impl_->control->windows).store(static_cast<__u32>(keys_of<std::uint32_t>(impl_->map("hf_windows")).size()));
   return {};
 }
@@ -627,15 +647,61 @@ Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> Gate::windows() con
   return open;
 }
 
+namespace {
+
+/// The page of a ring buffer that begins with a position.
+std::uint64_t ring_position(int map, off_t page_offset) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* at = ::mmap(nullptr, page, PROT_READ, MAP_SHARED, map, page_offset);
+  if (at == MAP_FAILED) return 0;
+  const auto position = __atomic_load_n(static_cast<const std::uint64_t*>(at), __ATOMIC_ACQUIRE);
+  ::munmap(at, page);
+  return position;
+}
+
+}  // namespace
+
+std::vector<Gate::RingFill> Gate::ring_fill() const {
+  std::vector<RingFill> fills;
+  for (const char* name : {"hf_denials", "hf_escapes", "hf_lifecycle"}) {
+    struct bpf_map_info info {};
+    __u32 size = sizeof info;
+    const int fd = impl_->map(name);
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
+    // The consumer's page comes first, then the producer's.
+    const auto read = ring_position(fd, 0);
+    const auto written = ring_position(fd, ::sysconf(_SC_PAGESIZE));
+    fills.push_back({name, written > read ? written - read : 0, info.max_entries});
+  }
+  return fills;
+}
+
+std::vector<Gate::ProgramTime> Gate::program_times() const {
+  std::vector<ProgramTime> times;
+  for (const auto& hook : list_directory(kLinksDirectory)) {
+    const Fd link(bpf_obj_get(fmt::format("{}/{}", kLinksDirectory, hook).c_str()));
+    struct bpf_link_info link_info {};
+    __u32 size = sizeof link_info;
+    if (!link || bpf_obj_get_info_by_fd(link.get(), &link_info, &size) != 0) continue;
+    const Fd program(bpf_prog_get_fd_by_id(link_info.prog_id));
+    struct bpf_prog_info info {};
+    size = sizeof info;
+    if (program && bpf_obj_get_info_by_fd(program.get(), &info, &size) == 0) times.push_back({hook, info.run_cnt, info.run_time_ns});
+  }
+  return times;
+}
+
 int Gate::event_fd() const { return ring_buffer__epoll_fd(impl_->rings.get()); }
 
-Result<int> Gate::consume(const Handlers& handlers) {
+Result<bool> Gate::consume(const Handlers& handlers) {
   Handlers current = handlers;
   impl_->handlers = &current;
+  impl_->denials_left = kDenialsAtOnce;
   int count = ring_buffer__consume(impl_->rings.get());
   impl_->handlers = nullptr;
+  if (count == -ECANCELED) return true;
   if (count < 0) return sys_error(-count, "read", "the gate's events");
-  return count;
+  return false;
 }
 
 }  // namespace hf

@@ -37,6 +37,7 @@ KernelSupport probe_kernel_support();
 /// How the gate stands; works without a daemon.
 struct GateState {
   bool armed = false;                  ///< every required link is pinned
+  bool unfinished = false;             ///< an attempt to arm that was cut off: maps without a version, and no links
   bool other_version = false;          ///< pins of another HF_ABI_VERSION
   std::string version;                 ///< of the Holdfast that armed it
   std::vector<std::string> hooks;      ///< pinned links, by name
@@ -117,14 +118,31 @@ class Gate {
   Status close_window(std::uint32_t tgid);
   Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const;  ///< tgid, start_ns
 
-  /// Readable when events wait. consume() calls the handlers for all of them and returns how many there were.
+  /// Of a ring buffer: bytes that wait to be read, and how many it holds.
+  struct RingFill {
+    const char* name;
+    std::uint64_t waiting_bytes;
+    std::uint64_t size_bytes;
+  };
+  std::vector<RingFill> ring_fill() const;
+  /// How long the gate's programs have run; zeros unless the kernel counts (sysctl kernel.bpf_stats_enabled=1).
+  struct ProgramTime {
+    std::string name;
+    std::uint64_t runs;
+    std::uint64_t run_ns;
+  };
+  std::vector<ProgramTime> program_times() const;
+
+  /// Readable when events wait. consume() calls the handlers for them, and returns whether there may be more: of denials it takes only so many at a time, so that who
+  /// is refused again and again keeps nobody else waiting.
+  static constexpr int kDenialsAtOnce = 64;
   int event_fd() const;
   struct Handlers {
     std::function<void(const hf_denial&)> denial;
     std::function<void(const hf_escape&)> escape;
     std::function<void(const hf_lifecycle_event&)> lifecycle;
   };
-  Result<int> consume(const Handlers& handlers);
+  Result<bool> consume(const Handlers& handlers);
 
  private:
   void forget_traces();

@@ -131,7 +131,10 @@ Result<GateState> gate_state() {
   if (::geteuid() != 0) return fail(EPERM, "the gate's pins are readable by root only", "run as root: sudo holdfast gate status");
   HF_TRY_ASSIGN(auto meta, pinned_meta());
   state.hooks = list_directory(kLinksDirectory);
-  if (!meta) return state;
+  if (!meta || (meta->magic == 0 && state.hooks.empty())) {
+    state.unfinished = meta.has_value() || !list_directory(kMapsDirectory).empty();
+    return state;
+  }
   state.meta = meta;
   state.other_version = meta->magic != HF_META_MAGIC || meta->abi_version != HF_ABI_VERSION;
   state.version = meta->magic == HF_META_MAGIC ? std::string(meta->version, strnlen(meta->version, sizeof meta->version)) : "unknown";

@@ -116,6 +116,9 @@ struct Policy {
   std::vector<StaticHold> holds;
   RecallPolicy recall;
   std::uint64_t registrations_per_user = 262144;  ///< that are recorded; 0: no limit
+  std::uint64_t journal_bytes = 1ull << 30;       ///< how much history is kept; 0: no limit
+  std::uint64_t journal_age_s = 90 * 86400;
+  std::string metrics_listen = "unix:/run/holdfast/metrics.sock";  ///< as MetricsServer has it
 
   /// The defaults, then all rules that fit: by type, then by device, then by path; of those alike in their order. Each changes what it sets.
   /// @param device_number of a device's path, where it exists

@@ -2,6 +2,7 @@
 // What the command line reads and prints, without a daemon.
 #include <gtest/gtest.h>
 
+#include "cli/when.hpp"
 #include "cli/answers.hpp"
 #include "cli/event_text.hpp"
 #include "cli/range.hpp"
@@ -145,6 +146,23 @@ TEST(Sizes, AreRoundedForPeople) {
   EXPECT_EQ(size_text(512), "512 B");
   EXPECT_EQ(size_text(1536), "1.5 KiB");
   EXPECT_EQ(size_text(1ull << 30), "1 GiB");
+}
+
+TEST(Times, AreReadAsPeopleWriteThem) {
+  ::setenv("TZ", "UTC", 1);
+  ::tzset();
+  constexpr std::int64_t kNow = 1'700'000'000'000;  // 2023-11-14 22:13:20
+  constexpr std::int64_t kMidnight = 1'699'920'000'000;
+  EXPECT_EQ(parse_time("now", kNow), kNow);
+  EXPECT_EQ(parse_time("today", kNow), kMidnight);
+  EXPECT_EQ(parse_time("yesterday", kNow), kMidnight - 86'400'000);
+  EXPECT_EQ(parse_time("-2h", kNow), kNow - 7'200'000);
+  EXPECT_EQ(parse_time("-30min", kNow), kNow - 1'800'000);
+  EXPECT_EQ(parse_time("2023-11-14", kNow), kMidnight);
+  EXPECT_EQ(parse_time("2023-11-14 22:13", kNow), 1'699'999'980'000);
+  EXPECT_EQ(parse_time("2023-11-14T22:13:20.5Z", kNow), kNow + 500);
+  EXPECT_EQ(parse_time("22:13:20", kNow), kNow);
+  for (const char* wrong : {"", "someday", "-2", "-h", "-2weeks", "2023-11-14x", "25:00", "--2h"}) EXPECT_FALSE(parse_time(wrong, kNow)) << wrong;
 }
 
 }  // namespace

@@ -139,7 +139,6 @@ hf_escape escape_of(const hf_denial& breaker, std::uint64_t time_ns, std::uint64
 
 TEST_F(CoreOverAFakeGate, AnEscapeIsToldToTheHolderTheOperatorAndTheWatchersAndKept) {
   start();
-  ASSERT_TRUE(core->escapes().open(scratch.path("state/escapes.jsonl")));
   const auto id = lease(HF_LEASE_PROCESS);
   Owner owner;
   ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "/dir/file", 12, &owner));
@@ -150,9 +149,11 @@ TEST_F(CoreOverAFakeGate, AnEscapeIsToldToTheHolderTheOperatorAndTheWatchersAndK
   EXPECT_EQ(heard.told_escapes[0].what.path, "/dir/file");
   ASSERT_EQ(heard.announcements.size(), 1u);
   EXPECT_EQ(heard.announcements[0].uids, (std::vector<std::uint32_t>{1001, 1000}));
-  EscapeLog next;
-  ASSERT_TRUE(next.open(scratch.path("state/escapes.jsonl")));
-  EXPECT_EQ(next.last(9), std::vector<std::string>{heard.announcements[0].json}) << "the next daemon knows of it";
+  EXPECT_EQ(core->escapes().last(9), std::vector<std::string>{heard.announcements[0].json});
+  const auto kept = heard.recorded(journal_kind::kEscape);
+  ASSERT_EQ(kept.size(), 1u);
+  EXPECT_EQ(kept[0].data(), heard.announcements[0].json);
+  EXPECT_EQ(kept[0].path, "/dir/file");
 }
 
 TEST_F(CoreOverAFakeGate, ABreakThatWasUnderWayWhenTheLeaseBeganIsNoEscape) {
@@ -180,16 +181,33 @@ TEST_F(CoreOverAFakeGate, TheChokePointsOfOneBreakHaveOneNumber) {
   EXPECT_EQ(core->escapes().total(), 2u);
 }
 
-TEST_F(CoreOverAFakeGate, AnEscapeThatCanNotBeKeptIsToldAndSoIsThat) {
+TEST_F(CoreOverAFakeGate, WhatHappensGoesIntoTheJournal) {
+  const auto before = lease(HF_LEASE_REGISTRATION);
   start();
-  EXPECT_EQ(core->escapes().open("/dev/full").error().code, EINVAL);
-  std::ofstream(scratch.path("full"));
-  std::filesystem::resize_file(scratch.path("full"), EscapeLog::kFileBytesMax);
-  ASSERT_TRUE(core->escapes().open(scratch.path("full")));
-  core->escaped(escape_of(denial(), 5 * kSecondNs));
-  EXPECT_EQ(heard.told_escapes.size(), 1u);
-  ASSERT_EQ(heard.errors.size(), 1u);
-  EXPECT_EQ(heard.errors[0].code, EFBIG);
+  ASSERT_EQ(heard.recorded(journal_kind::kRegistration).size(), 1u);
+  EXPECT_TRUE(Json::parse(heard.recorded(journal_kind::kRegistration)[0].data()).value("found", false)) << "it stood before this daemon";
+  const auto id = lease(HF_LEASE_PROCESS);
+  Owner owner;
+  ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "/dir/file", 12, &owner));
+  const auto leases = heard.recorded(journal_kind::kLease);
+  ASSERT_EQ(leases.size(), 1u);
+  EXPECT_EQ(leases[0].lease, id);
+  EXPECT_EQ(leases[0].uid, 1000u);
+  EXPECT_FALSE(Json::parse(leases[0].data()).contains("found"));
+  core->denied(denial());
+  const auto denials = heard.recorded(journal_kind::kDenial);
+  ASSERT_EQ(denials.size(), 1u);
+  EXPECT_EQ(denials[0].operation, "truncate");
+  EXPECT_EQ(denials[0].pid, 99u);
+  gate.counters.denials_lost = 7;
+  core->maintain(0);
+  ASSERT_EQ(heard.recorded(journal_kind::kLost).size(), 1u);
+  EXPECT_EQ(heard.recorded(journal_kind::kLost)[0].count, 7u);
+  ASSERT_TRUE(core->release(id, &owner));
+  EXPECT_EQ(heard.recorded(journal_kind::kLeaseEnded).size(), 1u);
+  gate.standing.erase(before);
+  core->lifecycle(event(HF_EVENT_RELEASED, before));
+  EXPECT_EQ(heard.recorded(journal_kind::kRegistrationEnded).size(), 1u);
 }
 
 TEST_F(CoreOverAFakeGate, ATracedBreakIsNoAlarm) {

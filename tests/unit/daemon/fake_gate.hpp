@@ -172,7 +172,7 @@ class FakeGate final : public GateLike {
   }
 
   int event_fd() const override { return -1; }
-  Result<int> consume(const Gate::Handlers&) override { return 0; }
+  Result<bool> consume(const Gate::Handlers&) override { return false; }
 };
 
 /// Hooks that remember what was asked for.
@@ -185,6 +185,7 @@ struct Heard {
   int told_denials = 0;
   std::vector<Escape> told_escapes;
   std::vector<LeaseId> told_unprotected;
+  std::vector<JournalEntry> journal;
 
   Hooks hooks() {
     return {.watch_process = [this](const ProcessKey& process) { watched.push_back(process); },
@@ -195,7 +196,14 @@ struct Heard {
             .tell_escape = [this](const Escape& escape) { told_escapes.push_back(escape); },
             .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
             .tell_quota = [this](const hf_lease& record) { told_quota.push_back(record.uid); },
-            .report = [this](const Error& error) { errors.push_back(error); }};
+            .report = [this](const Error& error) { errors.push_back(error); },
+            .record = [this](JournalEntry entry) { journal.push_back(std::move(entry)); }};
+  }
+  std::vector<JournalEntry> recorded(std::string_view kind) const {
+    std::vector<JournalEntry> found;
+    for (const auto& entry : journal)
+      if (entry.kind == kind) found.push_back(entry);
+    return found;
   }
 };
 
