@@ -83,7 +83,7 @@ TEST_F(Queries, StatusHasItsFields) {
   const auto answer = ask(R"({"query": "status"})");
   EXPECT_EQ(answer["schema"], "holdfast.status/1");
   EXPECT_EQ(keys(answer), (Names{"schema", "version", "pid", "uptime_s", "socket", "node", "gate", "leases", "registrations", "files", "denials", "escapes",
-                                 "journal", "connections", "watchers", "recalls", "mounts"}));
+                                 "journal", "connections", "watchers", "recalls", "mounts", "qualified"}));
   EXPECT_EQ(keys(answer["gate"]),
             (Names{"armed_by", "abi", "object", "took_over", "denials", "denials_lost", "passed", "registrations_seen", "registrations_unprotected",
                    "hints_missed", "lifecycle_lost", "escapes", "escapes_lost", "tripwire_missed", "tripwire_blind"}));
