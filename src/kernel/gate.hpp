@@ -133,8 +133,8 @@ class Gate {
   };
   std::vector<ProgramTime> program_times() const;
 
-  /// Readable when events wait. consume() calls the handlers for them, and returns whether there may be more: of denials it takes only so many at a time, so that who
-  /// is refused again and again keeps nobody else waiting.
+  /// Readable when events wait. consume() calls the handlers for them, and returns whether there may be more: of denials it takes only so many at a time,
+  /// so that who is refused again and again keeps nobody else waiting.
   static constexpr int kDenialsAtOnce = 64;
   int event_fd() const;
   struct Handlers {
