@@ -6,7 +6,7 @@
  *   lsm/inode_setattr        every way to set a smaller size (notify_change): truncate, O_TRUNC, io_uring, nfsd, overlayfs
  *   lsm/file_permission      fallocate, clone, dedupe, copy, exchange: the last look before the filesystem works
  *                            writes with O_DIRECT to the page cache too
- *   lsm/file_ioctl{,_compat} layout calls that reach a filesystem's own code; loop devices that are put on a file; what holdfast-pin asks (pin.bpf.h)
+ *   lsm/file_ioctl{,_compat} layout calls that reach a filesystem's own code; loop devices that are put on a file; what holdfast-pin asks (kmod/holdfast_pin.h)
  *   lsm/inode_file_setattr   attributes, from 6.17 (fs: add file_setattr()): the ioctls before it
  *   fentry vfs_fallocate, vfs_clone_file_range, do_clone_file_range, vfs_dedupe_file_range{,_one}, vfs_copy_file_range, remap_verify_area
  *                            leave a hint for file_permission: which operation, which range
