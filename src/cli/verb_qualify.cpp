@@ -13,6 +13,7 @@
 #include <random>
 #include <sstream>
 
+#include "base/write_file.hpp"
 #include "cli/answers.hpp"
 #include "cli/cli.hpp"
 #include "cli/daemon_client.hpp"
@@ -57,19 +58,6 @@ Result<std::string> real_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), std::free);
   if (!real) return sys_error(errno, "cannot look at", path);
   return std::string(real.get());
-}
-
-Status write_whole(const std::string& path, const std::string& text) {
-  const std::string draft = path + ".new";
-  std::ofstream file(draft, std::ios::trunc | std::ios::binary);
-  file << text;
-  file.close();
-  if (!file || std::rename(draft.c_str(), path.c_str()) != 0) {
-    const int code = errno ? errno : EIO;
-    std::remove(draft.c_str());
-    return sys_error(code, "cannot write", path);
-  }
-  return {};
 }
 
 // --- for people
@@ -314,14 +302,14 @@ int qualify_mount(const Cli& cli, QualifyVerb& verb) {
   else
     print(*collected, findings);
   if (!verb.html.empty())
-    if (const auto written = write_whole(verb.html, qualify::html(report, qualify::history(*collected))); !written) return not_checked(written.error());
+    if (const auto written = replace_file(verb.html, qualify::html(report, qualify::history(*collected)), 0644); !written) return not_checked(written.error());
   if (!verb.certificate.empty()) {
     if (!good) {
       (void)complain({EPERM, fmt::format("no certificate was made: {} is not qualified", options.mount), "Next: mend what has failed"});
       return kNotQualified;
     }
     const auto certificate = qualify::certificate(collected->facts, findings, host);
-    if (const auto written = write_whole(verb.certificate, dump(certificate, 2) + "\n"); !written) return not_checked(written.error());
+    if (const auto written = replace_file(verb.certificate, dump(certificate, 2) + "\n", 0644); !written) return not_checked(written.error());
   }
   return good ? kQualified : kNotQualified;
 }

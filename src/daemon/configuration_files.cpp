@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "base/fd.hpp"
+#include "base/write_file.hpp"
 #include "daemon/configuration.hpp"
 
 namespace hf {
@@ -109,24 +110,9 @@ Result<std::vector<SourceText>> read_sources(const std::string& directory) {
 
 Status write_managed(const std::string& directory, const std::string& text) {
   const auto path = directory + "/" + kManagedFile;
-  const auto fresh = path + ".new";
   for (const auto& folder : {directory, directory + "/conf.d"})
     if (::mkdir(folder.c_str(), 0755) && errno != EEXIST) return sys_error(errno, "mkdir", folder);
-  ::unlink(fresh.c_str());
-  const Fd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!fd) return sys_error(errno, "open", fresh);
-  if (::fchmod(fd.get(), 0644)) return sys_error(errno, "chmod", fresh);
-  for (std::string_view rest = text; !rest.empty();) {
-    const auto count = ::write(fd.get(), rest.data(), rest.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return sys_error(errno, "write", fresh);
-    rest.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::fsync(fd.get())) return sys_error(errno, "fsync", fresh);
-  if (std::rename(fresh.c_str(), path.c_str())) return sys_error(errno, "rename", fresh);
-  const Fd folder(::open((directory + "/conf.d").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder) (void)::fsync(folder.get());
-  return {};
+  return replace_file(path, text, 0644);
 }
 
 }  // namespace hf

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "base/fd.hpp"
+#include "base/write_file.hpp"
 #include "kernel/paths.hpp"
 
 namespace hf {
@@ -73,18 +74,7 @@ Status Drift::save() const {
   if (file_.empty()) return {};
   Json record = Json::object();
   for (const auto& [point, mount] : mounts_) record[point] = to_json(mount);
-  const auto text = json_text(record) + "\n";
-  const auto draft = file_ + ".new";
-  const Fd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return sys_error(errno, "open", draft);
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t count = ::write(fd.get(), text.data() + done, text.size() - done);
-    if (count < 0) return sys_error(errno, "write", draft);
-    done += static_cast<std::size_t>(count);
-  }
-  if (::fsync(fd.get()) != 0) return sys_error(errno, "fsync", draft);
-  if (::rename(draft.c_str(), file_.c_str()) != 0) return sys_error(errno, "rename", file_);
-  return {};
+  return replace_file(file_, json_text(record) + "\n", 0600);
 }
 
 Status Drift::qualified(const std::string& mount, std::vector<std::string> failed, Sample now, const std::string& time) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/fd.hpp"
+#include "base/write_file.hpp"
 #include "daemon/configuration.hpp"
 #include "qualify/neighbours.hpp"
 #include "qualify/system_files.hpp"
@@ -24,19 +25,7 @@ Status write_file(const std::string& path, const std::string& text) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
   if (error) return sys_error(error.value(), "mkdir", std::filesystem::path(path).parent_path().string());
-  const auto draft = path + ".new";
-  const Fd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!fd) return sys_error(errno, "open", draft);
-  for (std::size_t done = 0; done < text.size();) {
-    const ssize_t count = ::write(fd.get(), text.data() + done, text.size() - done);
-    if (count < 0) return sys_error(errno, "write", draft);
-    done += static_cast<std::size_t>(count);
-  }
-  if (::fsync(fd.get()) != 0) return sys_error(errno, "fsync", draft);
-  if (::rename(draft.c_str(), path.c_str()) != 0) return sys_error(errno, "rename", path);
-  const Fd folder(::open(std::filesystem::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder) ::fsync(folder.get());
-  return {};
+  return replace_file(path, text, 0644);
 }
 
 /// A file of /proc: written in place.
