@@ -139,6 +139,16 @@ HF_INLINE void hf_range_whole(struct hf_question *question)
 #define HF_FALLOC_WRITE_ZEROES 0x80
 
 /**
+ * What a shift of all that follows touches: from the block before the offset on, since XFS flushes that one too and takes it from the page cache
+ * (xfs_prepare_shift()). Leases end on blocks and offsets are multiples of one, so a page tells as much as a block.
+ */
+HF_INLINE void hf_range_shift(__u64 offset, struct hf_question *question)
+{
+	question->first = offset > 4096 ? offset - 4096 : 0;
+	question->end = HF_RANGE_END;
+}
+
+/**
  * Reads a fallocate() call into the question.
  * @return enum hf_op; HF_OP_NONE for a plain allocation, which moves nothing. A mode that is not known here is HF_OP_FALLOCATE_NEW and touches
  *         everything from the offset on: a future mode is refused on leased bytes until someone has looked at it.
@@ -170,11 +180,11 @@ HF_INLINE __u32 hf_question_fallocate(__u32 mode, __u64 offset, __u64 length, st
 		break;
 	case HF_FALLOC_COLLAPSE_RANGE:
 		op = HF_OP_COLLAPSE;
-		question->end = HF_RANGE_END;
+		hf_range_shift(offset, question);
 		break;
 	case HF_FALLOC_INSERT_RANGE:
 		op = HF_OP_INSERT;
-		question->end = HF_RANGE_END;
+		hf_range_shift(offset, question);
 		break;
 	default:
 		op = HF_OP_FALLOCATE_NEW;

@@ -155,7 +155,7 @@ class Exercise {
   }
   void collapse() {
     const Range range = somewhere(size_, true);
-    if (!change("collapse", FALLOC_FL_COLLAPSE_RANGE, range, range.first < leased_.end)) return;
+    if (!change("collapse", FALLOC_FL_COLLAPSE_RANGE, range, range.first <= leased_.end)) return;
     std::copy(model_.begin() + static_cast<std::ptrdiff_t>(range.end), model_.begin() + static_cast<std::ptrdiff_t>(size_),
               model_.begin() + static_cast<std::ptrdiff_t>(range.first));
     resize(size_ - range.length());
@@ -163,7 +163,7 @@ class Exercise {
   void insert() {
     const Range range = somewhere(size_, true);
     if (size_ + range.length() > most_) return;
-    if (!change("insert", FALLOC_FL_INSERT_RANGE, range, range.first < leased_.end)) return;
+    if (!change("insert", FALLOC_FL_INSERT_RANGE, range, range.first <= leased_.end)) return;
     std::copy_backward(model_.begin() + static_cast<std::ptrdiff_t>(range.first), model_.begin() + static_cast<std::ptrdiff_t>(size_),
                        model_.begin() + static_cast<std::ptrdiff_t>(size_ + range.length()));
     size_ += range.length();

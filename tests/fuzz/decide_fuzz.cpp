@@ -67,7 +67,9 @@ void check_fallocate(Input& input) {
   const Wide end = std::min<Wide>(Wide{offset} + length, HF_RANGE_END);
 
   REQUIRE(op == question.op && question.task == 77);
-  REQUIRE(question.first == offset && question.end >= question.first);
+  // A shift begins a page before, in which XFS drops the block there from the page cache.
+  const bool shifts = op == HF_OP_COLLAPSE || op == HF_OP_INSERT;
+  REQUIRE(question.first == (!shifts ? offset : offset > 4096 ? offset - 4096 : 0) && question.end >= question.first);
   const __u32 kinds = mode & ~5u;  // without the flags that go along with any of them
   if (kinds == 0) {
     REQUIRE(op == HF_OP_NONE && question.end == question.first);
