@@ -223,8 +223,10 @@ class Simulation {
         const std::size_t which = dice_() % std::size(kModes);
         const bool overflows = dice_() % 8 == 0;
         hf_question_fallocate(kModes[which], first, overflows ? ~0ull : end - first, &question);
-        if (which >= 7)
-          mark(first, kTail + 1);  // the shifts, and what is not known
+        if (which == 7 || which == 8)
+          mark(0, kTail + 1);  // a shift takes the page before along, and here the file is smaller than that
+        else if (which > 8)
+          mark(first, kTail + 1);  // what is not known
         else if (which >= 2)
           mark(first, overflows ? kTail + 1 : end);
         break;
