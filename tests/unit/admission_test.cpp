@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // Which files, callers and ranges are admitted.
+#include <ostream>
 #include <gtest/gtest.h>
 
 #include "facts.hpp"
@@ -44,6 +45,8 @@ struct Unsupported {
   std::uint32_t magic;
   const char* reason;
 };
+void PrintTo(const Unsupported& unsupported, std::ostream* out) { *out << unsupported.name; }
+
 class UnsupportedFilesystem : public ::testing::TestWithParam<Unsupported> {};
 
 TEST_P(UnsupportedFilesystem, IsRefusedWithItsReason) {
@@ -69,6 +72,8 @@ struct NotAFile {
   int code;
   const char* words;
 };
+void PrintTo(const NotAFile& not_a_file, std::ostream* out) { *out << not_a_file.name; }
+
 class NotARegularFile : public ::testing::TestWithParam<NotAFile> {};
 
 TEST_P(NotARegularFile, IsRefused) {

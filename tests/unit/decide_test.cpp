@@ -2,6 +2,7 @@
 // abi/decide.h: what the gate refuses, at the boundaries.
 #include "decide.h"
 
+#include <ostream>
 #include <gtest/gtest.h>
 #include <linux/falloc.h>
 
@@ -248,6 +249,8 @@ struct FallocateMode {
   __u32 op;
   bool to_the_end;
 };
+
+void PrintTo(const FallocateMode& mode, std::ostream* out) { *out << mode.name; }
 
 class Fallocate : public testing::TestWithParam<FallocateMode> {};
 

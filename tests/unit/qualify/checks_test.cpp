@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include <functional>
+#include <ostream>
 #include <set>
 
 #include "machine.hpp"
@@ -31,6 +32,9 @@ struct Fault {
   Mark mark;
   const char* mend;  ///< part of one
 };
+
+/// CTest shows this beside the test's name; without it, gtest shows the object's bytes, which differ in each run.
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.id; }
 
 Neighbour neighbour(Hazard hazard, const char* program, const char* where, const char* unit) { return {hazard, program, where, unit, program}; }
 
