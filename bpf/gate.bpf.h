@@ -73,26 +73,58 @@ static __always_inline int refusal(const struct ask *ask)
 }
 
 /*
- * Beside the lease, but in one folio with pages of it, which would go together. An empty range is a truncate that does not shrink: it cuts the folio at the
- * new size all the same (truncate_setsize()). @return the errno for the breaker, 0 = allowed
+ * Under DAX, XFS gives the blocks around a shared one their new places in advance, and the next write to any of them takes its own
+ * (xfs_get_cowextsz_hint(), xfs_find_trim_cow_extent()): what is shared beside a lease moves leased blocks later, in writes that can't be refused.
  */
-static __noinline int decide_folios(struct address_space *mapping, struct ask *ask)
+static __always_inline bool moves_what_is_beside(const struct inode *inode, __u32 op)
 {
-	struct hf_question asked = ask->question;
-	struct span span = {asked.first, asked.end > asked.first ? asked.end : HF_RANGE_END};
-	struct hf_file_key key = ask->key;
+	switch (op) {
+	case HF_OP_REFLINK:
+	case HF_OP_REFLINK_FROM:
+	case HF_OP_DEDUPE:
+	case HF_OP_DEDUPE_FROM:
+	case HF_OP_COPY:
+	case HF_OP_COPY_FROM:
+	case HF_OP_EXCHANGE:
+		return BPF_CORE_READ(inode, i_flags) & S_DAX;
+	}
+	return false;
+}
 
-	switch (asked.op) {
+/*
+ * Pages beside the lease, but in one folio with pages of it, go together. An empty range is a truncate that does not shrink: it cuts the folio at the new
+ * size all the same (truncate_setsize()).
+ */
+static __always_inline bool widen_to_pages(struct address_space *mapping, __u32 op, struct span *span)
+{
+	switch (op) {
 	case HF_OP_REFLINK_FROM:
 	case HF_OP_DEDUPE_FROM:
 	case HF_OP_COPY_FROM:
 	case HF_OP_UNSHARE:
+		return false;
+	}
+	return widen_to_folios(mapping, span);
+}
+
+/* What touches no leased byte, and yet moves some. @return the errno for the breaker, 0 = allowed */
+static __noinline int decide_beside(struct inode *inode, struct ask *ask)
+{
+	struct hf_question asked = ask->question;
+	bool empty = asked.end <= asked.first;
+	struct span span = {asked.first, empty ? HF_RANGE_END : asked.end};
+	struct hf_file_key key = ask->key;
+
+	if (!bpf_map_lookup_elem(&hf_files, &key))
+		return 0;
+	if (moves_what_is_beside(inode, asked.op)) {
+		span.first = 0;
+		span.end = HF_RANGE_END;
+	} else if (!widen_to_pages(BPF_CORE_READ(inode, i_mapping), asked.op, &span)) {
 		return 0;
 	}
-	if (!bpf_map_lookup_elem(&hf_files, &key) || !widen_to_folios(mapping, &span))
-		return 0;
 	ask->question.first = span.first;
-	ask->question.end = asked.end > asked.first ? span.end : asked.first;
+	ask->question.end = empty ? asked.first : span.end;
 	decide(ask);
 	ask->question.first = asked.first;
 	ask->question.end = asked.end;
@@ -102,7 +134,7 @@ static __noinline int decide_folios(struct address_space *mapping, struct ask *a
 /* @return 0 or the negative errno for the breaker */
 static __always_inline int judge(void *ctx, struct ask *ask, struct inode *inode, struct dentry *dentry, __u64 detail, __u32 magic)
 {
-	if (!decide_all(ask) && !decide_folios(BPF_CORE_READ(inode, i_mapping), ask))
+	if (!decide_all(ask) && !decide_beside(inode, ask))
 		return 0;
 	report_denial(ctx, ask, dentry, detail, magic);
 	return refusal(ask);
@@ -186,6 +218,10 @@ static __always_inline void hint_side(struct hf_hint *hint, __u32 side, __u32 fl
 	if (!guarded_inode(inode))
 		return;
 	key_of(inode, &key);
+	if (hint && moves_what_is_beside(inode, hint->op)) {
+		first = 0;
+		end = HF_RANGE_END;
+	}
 	flight_begin(flight_side, &key, first, end);
 }
 

@@ -132,7 +132,7 @@ std::string break_text(const Json& event, const Terminal& terminal) {
 }
 
 std::string why_text(const Json& denial) {
-  if (flag_at(denial, "folio")) return "  (beside the lease, in one folio with pages of it)";
+  if (flag_at(denial, "beside")) return "  (beside the lease, of which it would take some along)";
   const std::string seal = text_at(denial, "seal");
   return seal.empty() ? "" : "  (sealed against " + seal + ")";
 }

@@ -78,7 +78,7 @@ Status check_bytes(const Core& core, const Peer& peer, const Candidate& candidat
 
 Extent window_of(const FileFacts& file, const std::vector<RangeRequest>& ranges) {
   const auto extents = normalise_ranges(file, ranges);
-  return extents && !extents->empty() ? Extent{extents->front().first, extents->back().end} : Extent{0, 0};
+  return extents ? layout_window(file, *extents) : Extent{0, 0};
 }
 
 /// This thread's file accesses are another user's: allocating for a user must not use up what is reserved for root.
@@ -102,11 +102,12 @@ Result<FileFacts> read_layout(const AcquireRequest& request, FileFacts file, con
   const auto window = window_of(file, request.ranges);
   if (window.empty()) return file;  // admission says what is wrong with the ranges
   HF_TRY(add_layout(file, request.file.get(), window));
-  if (!request.settle) return file;
+  if (!request.settle && !(request.pin && reaches_beside(file))) return file;
   HF_TRY_ASSIGN(const auto extents, normalise_ranges(file, request.ranges));
   {
     const ActAs user(request.peer);
-    HF_TRY(settle_layout(request.file.get(), file, extents, stop));
+    if (request.settle) HF_TRY(settle_layout(request.file.get(), file, extents, stop));
+    if (reaches_beside(file)) HF_TRY(drop_planned_places(request.file.get(), file, extents.front()));
   }
   HF_TRY(add_layout(file, request.file.get(), window));
   return file;
@@ -210,7 +211,7 @@ asio::awaitable<Status> look_again(Core& core, Pools& pools, const AcquireReques
   // Lengths of 0 meant the end of the file as it was: the window is what was admitted, whatever the size is now.
   auto file = file_facts(*seen, before.file.path);
   if (!has_layout(file.magic)) co_return Status{};
-  const Extent window{admission.extents.front().first, end};
+  const auto window = layout_window(file, admission.extents);
   const auto look = [&] { return add_layout(file, request.file.get(), window); };
   if (auto read = co_await run_in(pools.layout, look); !read) co_return read;
   if (const auto admitted = admit_layout(file, admission.extents); !admitted)

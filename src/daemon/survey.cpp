@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/dax.hpp"
 #include "kernel/file_facts.hpp"
 #include "kernel/paths.hpp"
 #include "kernel/pin_device.hpp"
@@ -25,10 +26,11 @@ std::vector<std::string> warnings_of(int fd, const struct statfs& filesystem, st
   FileFacts facts;
   facts.path = path;
   facts.magic = static_cast<std::uint32_t>(filesystem.f_type);
+  facts.dax = is_dax(fd);
   facts.size_bytes = size_bytes;
   const Extent inside{bytes.first, std::min(bytes.end, size_bytes)};
   if (!supported_filesystem(facts.magic) || !has_layout(facts.magic) || inside.empty()) return {};
-  if (const auto read = add_layout(facts, fd, inside); !read) return {read.error().message};
+  if (const auto read = add_layout(facts, fd, layout_window(facts, {inside})); !read) return {read.error().message};
   if (!facts.layout_known) return {"the layout could not be read: protected, but it is not known whether it is settled"};
   return layout_warnings(unsettled(facts, ExtentSet{inside}));
 }
@@ -75,6 +77,7 @@ std::vector<std::string> layout_warnings(const Unsettled& found) {
   warn(found.delayed, "have no blocks yet: writeback allocates them");
   warn(found.unwritten, "are allocated but unwritten: the first write there converts them in place");
   warn(found.shared, "are shared with another file (reflink): the next write through the filesystem moves them");
+  warn(found.beside, "beside the range are shared with another file (reflink): XFS may move bytes of the range along with them");
   warn(found.inlined, "are kept inside the inode: they move when the file grows");
   warn(found.encoded, "are compressed or encoded: every write moves them");
   return warnings;

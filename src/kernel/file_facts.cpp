@@ -161,10 +161,16 @@ Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents, c
   if (found.empty()) return {};
   // Allocated first, so that a full filesystem is a clear error here and not a failed fault there.
   HF_TRY(allocate(fd, facts, found.holes, FALLOC_FL_KEEP_SIZE, "fallocate"));
-  HF_TRY(allocate(fd, facts, found.shared, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, "fallocate(UNSHARE_RANGE)"));
+  for (const auto* shared : {&found.shared, &found.beside})
+    HF_TRY(allocate(fd, facts, *shared, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, "fallocate(UNSHARE_RANGE)"));
   for (const auto& extent : to_touch(found)) HF_TRY(touch_pages(fd, facts, extent, stop));
   if (::fsync(fd)) return sys_error(errno, "fsync", facts.path);
   return {};
+}
+
+Status drop_planned_places(int fd, const FileFacts& facts, Extent extent) {
+  extent.end = extent.first + (1ull << facts.block_shift);
+  return allocate(fd, facts, {extent}, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, "fallocate(UNSHARE_RANGE)");
 }
 
 }  // namespace hf

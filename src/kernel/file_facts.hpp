@@ -43,4 +43,9 @@ bool has_cap_lease(const ProcessTable& processes, pid_t pid);
 /// @param stop asks it to end early, with ECANCELED
 Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents, const std::stop_token& stop);
 
+/// Where nothing of the file is shared any more, XFS forgets the new places that it had planned for blocks when something was (unsharing ends in
+/// xfs_reflink_try_clear_inode_flag()). Else it keeps them for some minutes, and a write meanwhile moves blocks that are not shared. Moves nothing itself.
+/// @param extent any allocated one, of which the first block is named
+Status drop_planned_places(int fd, const FileFacts& facts, Extent extent);
+
 }  // namespace hf

@@ -56,8 +56,9 @@ struct Unsettled {
   ExtentSet delayed;    ///< allocation is decided at writeback
   ExtentSet unwritten;  ///< allocated, but the first write converts
   ExtentSet shared;     ///< reflinked: the next write moves it
+  ExtentSet beside;     ///< reflinked bytes of the file beside the range, where a write to those moves blocks of it too: see reaches_beside()
   ExtentSet encoded;    ///< compressed or otherwise transformed: a write moves it, and nothing mends it in place
-  bool empty() const { return inlined.empty() && holes.empty() && delayed.empty() && unwritten.empty() && shared.empty() && encoded.empty(); }
+  bool empty() const { return inlined.empty() && holes.empty() && delayed.empty() && unwritten.empty() && shared.empty() && beside.empty() && encoded.empty(); }
 };
 
 struct Admission {
@@ -76,6 +77,12 @@ Status admit_file(const FileFacts& file);
 Status admit_caller(const FileFacts& file, const CallerFacts& caller);
 /// EINVAL for none, an empty one, or two that overlap; ERANGE beyond the end of the file; ENODATA for an empty file.
 Result<ExtentSet> normalise_ranges(const FileFacts& file, std::span<const RangeRequest> ranges);
+/// Does sharing any byte of this file put all of its layout at risk? XFS under DAX: around a shared block it plans new places for a whole extent size hint
+/// (xfs_get_cowextsz_hint(), 32 blocks or what the file has), and later writes move the neighbours there, shared or not (xfs_find_trim_cow_extent()).
+/// Without DAX it is the pages that are held, and they stay.
+bool reaches_beside(const FileFacts& file);
+/// What has to be asked of FIEMAP to judge these extents. @return empty for no extents
+Extent layout_window(const FileFacts& file, const ExtentSet& extents);
 /// The parts of `extents` whose layout may still change by itself: what `--settle` has to mend. Empty on tmpfs and hugetlbfs.
 Unsettled unsettled(const FileFacts& file, const ExtentSet& extents);
 /// EUCLEAN where settling mends it; EOPNOTSUPP where nothing does in place, or the layout is not known.

@@ -36,6 +36,13 @@ std::string rewrite_command(const FileFacts& file, const Extent& range) {
 
 }  // namespace
 
+bool reaches_beside(const FileFacts& file) { return file.dax && file.magic == XFS_SUPER_MAGIC; }
+
+Extent layout_window(const FileFacts& file, const ExtentSet& extents) {
+  if (extents.empty()) return {0, 0};
+  return reaches_beside(file) ? Extent{0, std::max(file.size_bytes, extents.back().end)} : hull(extents);
+}
+
 Unsettled unsettled(const FileFacts& file, const ExtentSet& extents) {
   Unsettled found;
   if (pages_are_the_file(file)) return found;
@@ -43,6 +50,11 @@ Unsettled unsettled(const FileFacts& file, const ExtentSet& extents) {
   for (const LayoutExtent& extent : file.layout) {
     const ExtentSet bytes = extents.intersection(extent.bytes);
     covered.add(bytes);
+    if (reaches_beside(file) && (extent.flags & FIEMAP_EXTENT_SHARED)) {
+      ExtentSet beside{extent.bytes};
+      beside.remove(extents);
+      found.beside.add(beside);
+    }
     if (extent.flags & FIEMAP_EXTENT_DATA_INLINE) {
       found.inlined.add(bytes);
       continue;
@@ -75,6 +87,13 @@ Status admit_layout(const FileFacts& file, const ExtentSet& extents) {
   if (!found.shared.empty()) {
     const Extent range = hull(found.shared);
     return fail(EUCLEAN, in_words(file, found.shared, "are shared with another file, so that the next write moves them"),
+                or_settle(file, fmt::format("xfs_io -c \"funshare {} {}\" {}", range.first, range.end - range.first, name_in_command(file))));
+  }
+  if (!found.beside.empty()) {
+    const Extent range = hull(found.beside);
+    return fail(EUCLEAN,
+                in_words(file, found.beside,
+                         "beside the range are shared with another file: XFS plans new places for their neighbours as well, and a later write moves those there"),
                 or_settle(file, fmt::format("xfs_io -c \"funshare {} {}\" {}", range.first, range.end - range.first, name_in_command(file))));
   }
   // Before holes and unwritten extents: writeback may turn either into a written one.

@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/dax.hpp"
 #include "base/fd.hpp"
 #include "holdfast_pin.h"
 
@@ -32,11 +33,6 @@ std::string unescape(const std::string& text) {
     }
   }
   return out;
-}
-
-bool is_dax(int fd) {
-  struct statx status {};
-  return ::statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) == 0 && (status.stx_attributes & STATX_ATTR_DAX);
 }
 
 int try_registration(ibv_pd* domain, const Scratch& memory, int access) {

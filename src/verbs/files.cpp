@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/dax.hpp"
 #include "kernel/paths.hpp"
 
 namespace hf::verbs {
@@ -46,11 +47,9 @@ Result<MappedFile> describe(const Mapping& mapping, int fd, struct stat& status)
   HF_TRY_ASSIGN(found.file, open_file(mapping, fd));
   found.path = mapping.path;
   struct statfs filesystem {};
-  struct statx attributes {};
   if (::fstat(found.file.get(), &status)) return sys_error(errno, "fstat", mapping.path);
   if (::fstatfs(found.file.get(), &filesystem)) return sys_error(errno, "fstatfs", mapping.path);
-  const bool dax = ::statx(found.file.get(), "", AT_EMPTY_PATH, STATX_BASIC_STATS, &attributes) == 0 && (attributes.stx_attributes & STATX_ATTR_DAX);
-  found.backing = rdma::backing_of(static_cast<std::uint32_t>(filesystem.f_type), dax);
+  found.backing = rdma::backing_of(static_cast<std::uint32_t>(filesystem.f_type), is_dax(found.file.get()));
   return found;
 }
 

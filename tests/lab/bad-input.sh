@@ -41,6 +41,15 @@ check "a file of holes" fails 1 'hole.*mend it' holdfast hold /mnt/hf/hole
 cp --reflink=always $file /mnt/hf/clone
 check "a file with shared blocks" fails 1 'shared.*mend it' holdfast hold /mnt/hf/clone
 rm /mnt/hf/clone /mnt/hf/hole /mnt/hf/empty
+xfs_io -f -c "reflink $file 196608 0 4096" /mnt/hf/other >/dev/null
+check "a file with a shared block beside the range" fails 1 'bytes \[196608, 200704\) beside the range.*mend it' holdfast hold $file --range 131072:4096
+# The write takes the block out of the sharing, and leaves XFS with new places for those around it.
+xfs_io -c "pwrite -q 196608 4096" -c fsync $file
+settled=$(filefrag -v $file | sed '1,/ext:/d')
+check "settled, its blocks stay" holdfast hold $file --range 131072:4096 --settle -- xfs_io -c "pwrite -q 131072 4096" -c fsync $file
+check "where they are" test "$(filefrag -v $file | sed '1,/ext:/d')" = "$settled"
+make_file $file 4
+rm /mnt/hf/other
 check "why of an unknown file" fails 1 'no file' holdfast why /mnt/hf/none
 
 section "ranges"

@@ -120,6 +120,47 @@ TEST(AdmissionLayout, TheNameInACommandIsQuoted) {
   EXPECT_TRUE(says(ask(file).error(), "funshare 4096 4096\" FILE"));
 }
 
+/// XFS under DAX, with a block that another file shares, far from the range that is asked for.
+FileFacts file_shared_beside() {
+  FileFacts file = settled_file();
+  file.dax = true;
+  file.layout = {{{0, 65536}, 0}, {{65536, 69632}, FIEMAP_EXTENT_SHARED}, {{69632, kSize}, FIEMAP_EXTENT_LAST}};
+  return file;
+}
+
+TEST(AdmissionLayout, UnderDaxABlockSharedBesideTheRangeIsRefusedWithItsMend) {
+  const FileFacts file = file_shared_beside();
+  const auto refused = admit_layout(file, {{0, 8192}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, EUCLEAN);
+  EXPECT_TRUE(says(refused.error(), "bytes [65536, 69632) beside the range"));
+  EXPECT_TRUE(says(refused.error(), "funshare 65536 4096"));
+  EXPECT_EQ(unsettled(file, {{0, 8192}}).beside, (ExtentSet{{65536, 69632}}));
+}
+
+TEST(AdmissionLayout, BesideMeansNotInTheRange) {
+  const Unsettled found = unsettled(file_shared_beside(), {{0, kSize}});
+  EXPECT_TRUE(found.beside.empty());
+  EXPECT_EQ(found.shared, (ExtentSet{{65536, 69632}}));
+}
+
+TEST(AdmissionLayout, WithoutDaxWhatIsSharedBesideTheRangeMovesNoPage) {
+  FileFacts file = file_shared_beside();
+  file.dax = false;
+  EXPECT_TRUE(admit_layout(file, {{0, 8192}}));
+  file = file_shared_beside();
+  file.magic = EXT4_SUPER_MAGIC;
+  EXPECT_TRUE(admit_layout(file, {{0, 8192}}));
+}
+
+TEST(AdmissionLayout, TheWindowIsTheWholeFileWhereSharingReachesBesideTheRange) {
+  FileFacts file = settled_file();
+  EXPECT_EQ(layout_window(file, {{4096, 8192}, {16384, 20480}}), (Extent{4096, 20480}));
+  file.dax = true;
+  EXPECT_EQ(layout_window(file, {{4096, 8192}, {16384, 20480}}), (Extent{0, kSize}));
+  EXPECT_TRUE(layout_window(file, {}).empty());
+}
+
 TEST(Unsettled, SortsTheBytesOfTheRangeByWhatMendsThem) {
   FileFacts file = settled_file();
   file.layout = {{{0, 8192}, FIEMAP_EXTENT_UNWRITTEN},

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <vector>
 
 #include "catalog/actions/action.hpp"
 
@@ -66,12 +67,37 @@ Outcome copy(const Subject& s, const std::string& source, const std::string& des
 Outcome copy_to(const Subject& s) { return copy(s, s.donor, s.file); }
 Outcome copy_from(const Subject& s) { return copy(s, s.file, s.donor); }
 
+/// The block behind the range is shared and written to, and then the last one of the range is written to, which was never shared: under DAX, XFS has
+/// given that its new place along with its neighbour.
+Outcome share_beside(const Subject& s, const std::string& source, const std::string& destination) {
+  const Open from(s, source, O_RDWR);
+  if (!from.fd) return from.outcome();
+  const Open to(s, destination, O_RDWR);
+  if (!to.fd) return to.outcome();
+  file_clone_range range{from.get(), s.end(), s.unit, s.end()};
+  if (const auto cloned = from_call(s.calls->ioctl(to.get(), FICLONERANGE, &range, sizeof range), "ioctl FICLONERANGE"); cloned.error) return cloned;
+  const int file = source == s.file ? from.get() : to.get();
+  std::vector<char> block(s.unit);
+  for (const auto at : {s.end(), s.end() - s.unit}) {
+    const auto size = static_cast<ssize_t>(block.size());
+    if (pread(file, block.data(), block.size(), static_cast<off_t>(at)) != size) return {EIO, "pread"};
+    if (pwrite(file, block.data(), block.size(), static_cast<off_t>(at)) != size) return {EIO, "pwrite"};
+  }
+  return from_libc(fsync(file), "fsync");
+}
+Outcome clone_beside_to(const Subject& s) { return share_beside(s, s.donor, s.file); }
+Outcome clone_beside_from(const Subject& s) { return share_beside(s, s.file, s.donor); }
+
 }  // namespace
 
 std::vector<Action> share_actions() {
   // A copy breaks something only where the filesystem may share blocks instead (XFS); elsewhere it is a write, or a read.
   const auto action = [](std::string_view name, std::string_view source, std::string_view call, Outcome (*perform)(const Subject&)) {
     return Action{name, source, call, Kind::breaks, kAnyXfs, 0, kAnyXfs, kAnyXfs, kNeedsDonor, Needs::reflink, perform, nullptr};
+  };
+  const auto beside = [](std::string_view name, Outcome (*perform)(const Subject&)) {
+    return Action{name, "share-beside", "FICLONERANGE, the next block", Kind::breaks, kXfsDax, kXfs, kXfsDax, kXfsDax, kNeedsDonor | kOwnCalls, Needs::reflink,
+                  perform, nullptr};
   };
   return {
       action("clone-to", "reflink", "FICLONE", clone_to),
@@ -83,6 +109,8 @@ std::vector<Action> share_actions() {
       {"copy-to", "copy", "copy_file_range(2)", Kind::breaks, kWritable, 0, kAnyXfs, kAnyXfs, kNeedsDonor, Needs::nothing, copy_to, nullptr, Needs::reflink},
       {"copy-from", "copy-from", "copy_file_range(2)", Kind::breaks, kWritable, 0, kAnyXfs, kAnyXfs, kNeedsDonor, Needs::nothing, copy_from, nullptr,
        Needs::reflink},
+      beside("clone-beside-to", clone_beside_to),
+      beside("clone-beside-from", clone_beside_from),
   };
 }
 

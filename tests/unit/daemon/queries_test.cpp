@@ -184,7 +184,7 @@ TEST_F(Queries, DenialsNameTheBreakerAndSayWhatIsMissing) {
   const auto answer = ask(R"({"query": "denials"})");
   EXPECT_EQ(answer["schema"], "holdfast.denials/1");
   const auto& denial = answer["denials"][0];
-  EXPECT_EQ(keys(denial), (Names{"number", "time", "time_ns", "operation", "error", "path", "file", "filesystem", "range", "leased", "folio", "detail",
+  EXPECT_EQ(keys(denial), (Names{"number", "time", "time_ns", "operation", "error", "path", "file", "filesystem", "range", "leased", "beside", "detail",
                                  "breaker", "leases"}));
   const auto& breaker = denial["breaker"];
   EXPECT_EQ(keys(breaker),
