@@ -170,7 +170,8 @@ Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents, c
 
 Status drop_planned_places(int fd, const FileFacts& facts, Extent extent) {
   extent.end = extent.first + (1ull << facts.block_shift);
-  return allocate(fd, facts, {extent}, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, "fallocate(UNSHARE_RANGE)");
+  const auto dropped = allocate(fd, facts, {extent}, FALLOC_FL_UNSHARE_RANGE | FALLOC_FL_KEEP_SIZE, "fallocate(UNSHARE_RANGE)");
+  return dropped || dropped.error().code == ETXTBSY || dropped.error().code == EDEADLK ? Status{} : dropped;
 }
 
 }  // namespace hf

@@ -41,15 +41,19 @@ check "a file of holes" fails 1 'hole.*mend it' holdfast hold /mnt/hf/hole
 cp --reflink=always $file /mnt/hf/clone
 check "a file with shared blocks" fails 1 'shared.*mend it' holdfast hold /mnt/hf/clone
 rm /mnt/hf/clone /mnt/hf/hole /mnt/hf/empty
-xfs_io -f -c "reflink $file 196608 0 4096" /mnt/hf/other >/dev/null
-check "a file with a shared block beside the range" fails 1 'bytes \[196608, 200704\) beside the range.*mend it' holdfast hold $file --range 131072:4096
+near=/mnt/hf/near
+make_file $near 1
+xfs_io -f -c "reflink $near 196608 0 4096" /mnt/hf/other >/dev/null
+check "a file with a shared block beside the range" fails 1 'bytes \[196608, 200704\) beside the range.*mend it' holdfast hold $near --range 131072:4096
 # The write takes the block out of the sharing, and leaves XFS with new places for those around it.
-xfs_io -c "pwrite -q 196608 4096" -c fsync $file
-settled=$(filefrag -v $file | sed '1,/ext:/d')
-check "settled, its blocks stay" holdfast hold $file --range 131072:4096 --settle -- xfs_io -c "pwrite -q 131072 4096" -c fsync $file
-check "where they are" test "$(filefrag -v $file | sed '1,/ext:/d')" = "$settled"
-make_file $file 4
-rm /mnt/hf/other
+xfs_io -c "pwrite -q 196608 4096" -c fsync $near
+blocks() { filefrag -v $near | sed '1,/ext:/d'; }
+write_near() { local was; was=$(blocks); xfs_io -c "pwrite -q 131072 65536" -c fsync $near; same "$was" "$(blocks)"; }
+export near; export -f blocks write_near same
+check "without settling, XFS moves blocks that are not shared" fails 1 '' holdfast hold $near --range 131072:4096 -- bash -c write_near
+xfs_io -c "reflink /mnt/hf/other 0 196608 4096" -c "pwrite -q 196608 4096" -c fsync $near
+check "with --settle, none" holdfast hold $near --range 131072:4096 --settle -- bash -c write_near
+rm $near /mnt/hf/other
 check "why of an unknown file" fails 1 'no file' holdfast why /mnt/hf/none
 
 section "ranges"
