@@ -164,9 +164,13 @@ int hf_trip_truncate_pages(struct pt_regs *ctx)
 SEC("kprobe")
 int hf_trip_invalidate_pages(struct pt_regs *ctx)
 {
+	struct address_space *mapping = (void *)PT_REGS_PARM1(ctx);
 	__u64 first = PT_REGS_PARM2(ctx);
 
-	return trip_folios(ctx, (void *)PT_REGS_PARM1(ctx), first << PAGE_SHIFT, end_of(PT_REGS_PARM3(ctx), PAGE_SHIFT), HF_CHOKE_INVALIDATE_PAGES);
+	/* Under DAX what is dropped here is found again at the same block. Copy-on-write, which has given it another, went through __xfs_bunmapi(). */
+	if (BPF_CORE_READ(mapping, host, i_flags) & S_DAX)
+		return 0;
+	return trip_folios(ctx, mapping, first << PAGE_SHIFT, end_of(PT_REGS_PARM3(ctx), PAGE_SHIFT), HF_CHOKE_INVALIDATE_PAGES);
 }
 
 static __always_inline int trip_folio(void *ctx, struct address_space *mapping, struct folio *folio, __u32 choke)

@@ -81,7 +81,7 @@ std::vector<std::string> differences(const Trial& trial, const Place& place, boo
   if (moves && trial.changed.empty()) wrong.emplace_back("should have changed the layout, and did not");
   if (!moves && !trial.changed.empty()) wrong.push_back(fmt::format("changed the layout: {}", trial.changed));
   if (tripwire && !trial.changed.empty() && trial.choke_points.empty()) wrong.emplace_back("unseen: no choke point saw the layout change");
-  if (trial.escaped && trial.changed.empty() && !action.is(actions::kAlarms)) wrong.emplace_back("a false escape: the layout is as it was");
+  if (trial.escaped && trial.changed.empty()) wrong.emplace_back("a false escape: the layout is as it was");
   if (trial.leased && tripwire && !trial.changed.empty() && !trial.escaped) wrong.emplace_back("no escape was reported of a break of leased bytes");
   return wrong;
 }

@@ -70,9 +70,8 @@ enum ActionFlags : unsigned {
   kNoCompat = 1 << 8,      ///< the filesystem does not know it from a 32-bit program
   kUnheld = 1 << 9,        ///< the kernel itself refuses it while someone holds the file's pages: no page is held to see what it does
   kNoWriter = 1 << 10,     ///< the kernel itself refuses it while someone has the file open for writing
-  kAlarms = 1 << 11,       ///< goes through a choke point also where it changes nothing: an escape is reported then
-  kOnlyOverlay = 1 << 12,  ///< the same by other routes is another source
-  kPerhaps = 1 << 13,      ///< whether it changes something is not decided by what can be asked: both are as the catalogue says
+  kOnlyOverlay = 1 << 11,  ///< the same by other routes is another source
+  kPerhaps = 1 << 12,      ///< whether it changes something is not decided by what can be asked: both are as the catalogue says
 };
 
 /// What a kernel or filesystem must have for an action, beyond its kind; asked of the kernel, never of its version.

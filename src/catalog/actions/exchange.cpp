@@ -145,7 +145,7 @@ std::vector<Action> exchange_actions() {
       {"migrate", "migrate", "EXT4_IOC_MIGRATE", breaks, 0, kAnyExt4, kAnyExt4, 0, kNeedsRoot | kNoOverlay | kNoCompat, Needs::block_map, migrate,
        without_extents},
       // Only with CONFIG_XFS_ONLINE_REPAIR.
-      {"online-repair", "online-repair", "XFS_IOC_SCRUB_METADATA", Kind::breaks, 0, kAnyXfs, kNowhere, kXfs, kNeedsRoot | kNoOverlay | kAlarms, Needs::nothing,
+      {"online-repair", "online-repair", "XFS_IOC_SCRUB_METADATA", Kind::breaks, 0, kAnyXfs, kNowhere, kXfs, kNeedsRoot | kNoOverlay, Needs::nothing,
        online_repair, nullptr},
   };
 }
