@@ -73,7 +73,7 @@ static __always_inline int refusal(const struct ask *ask)
 }
 
 /*
- * Under DAX, XFS gives the blocks around a shared one their new places in advance, and the next write to any of them takes its own
+ * XFS gives the blocks around a shared one their new places in advance, and the next write to any of them takes its own
  * (xfs_get_cowextsz_hint(), xfs_find_trim_cow_extent()): what is shared beside a lease moves leased blocks later, in writes that can't be refused.
  */
 static __always_inline bool moves_what_is_beside(const struct inode *inode, __u32 op)
@@ -86,7 +86,7 @@ static __always_inline bool moves_what_is_beside(const struct inode *inode, __u3
 	case HF_OP_COPY:
 	case HF_OP_COPY_FROM:
 	case HF_OP_EXCHANGE:
-		return BPF_CORE_READ(inode, i_flags) & S_DAX;
+		return BPF_CORE_READ(inode, i_sb, s_magic) == XFS_SUPER_MAGIC;
 	}
 	return false;
 }

@@ -23,7 +23,6 @@
 #include <string>
 #include <vector>
 
-#include "base/dax.hpp"
 #include "base/fd.hpp"
 
 namespace {
@@ -53,7 +52,7 @@ class Exercise {
     if (!file_ || fstat(file_.get(), &status) != 0) return false;
     struct statfs filesystem {};
     if (fstatfs(file_.get(), &filesystem) != 0) return false;
-    sharing_reaches_ = filesystem.f_type == XFS_SUPER_MAGIC && hf::is_dax(file_.get());
+    sharing_reaches_ = filesystem.f_type == XFS_SUPER_MAGIC;
     huge_ = status.st_blksize >= 1 << 20;
     unit_ = huge_ ? static_cast<std::uint64_t>(status.st_blksize) : 4096;
     size_ = static_cast<std::uint64_t>(status.st_size);
@@ -181,7 +180,7 @@ class Exercise {
     const bool keep = below(2);
     if (change("allocate", keep ? FALLOC_FL_KEEP_SIZE : 0, range, false) && !keep && range.end > size_) size_ = range.end;
   }
-  // On XFS under DAX these are refused wherever in the file they are: see share-beside in the catalogue.
+  // On XFS these are refused wherever in the file they are: see share-beside in the catalogue.
   void clone_into() {
     const Range range = somewhere(size_, true);
     file_clone_range clone{donor_.get(), 0, range.length(), range.first};

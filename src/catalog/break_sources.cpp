@@ -519,7 +519,7 @@ constexpr std::array kBreakSources{
                 .routes = {"FICLONE, FICLONERANGE, FIDEDUPERANGE, copy_file_range and EXCHANGE_RANGE beside the range, then writes"},
                 .touches = Touches::whole_file,
                 .range = "128 KiB around what is shared, or the file's extent size hints; the gate takes the whole file",
-                .kinds = kDax,
+                .kinds = kDaxAndPageCache,
                 .filesystems = "xfs",
                 .hook = kClone,
                 .verdict = Verdict::refused,

@@ -111,7 +111,7 @@ Json denial_json(const Denial& denial) {
   // A seal refuses without an extent.
   object["leased"] = denial.leased.empty() ? Json() : extent_json(denial.leased);
   if (denial.leased.empty()) object["seal"] = seal_of(denial.op);
-  // Beside the lease: pages of both are in one folio, or what XFS shares under DAX moves its neighbours too.
+  // Beside the lease: pages of both are in one folio, or what XFS shares moves its neighbours too.
   object["beside"] = !denial.leased.empty() && !hf_overlap(denial.touched.first, denial.touched.end, denial.leased.first, denial.leased.end);
   if (denial.whole)
     object["whole_file"] = "holdfast-pin has bound pages of the file: the filesystem would wait for them in any operation on its layout, so all of it is held";

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <bit>
 
-#include "base/dax.hpp"
 #include "kernel/file_facts.hpp"
 #include "kernel/paths.hpp"
 #include "kernel/pin_device.hpp"
@@ -26,7 +25,6 @@ std::vector<std::string> warnings_of(int fd, const struct statfs& filesystem, st
   FileFacts facts;
   facts.path = path;
   facts.magic = static_cast<std::uint32_t>(filesystem.f_type);
-  facts.dax = is_dax(fd);
   facts.size_bytes = size_bytes;
   const Extent inside{bytes.first, std::min(bytes.end, size_bytes)};
   if (!supported_filesystem(facts.magic) || !has_layout(facts.magic) || inside.empty()) return {};

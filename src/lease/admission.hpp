@@ -77,9 +77,8 @@ Status admit_file(const FileFacts& file);
 Status admit_caller(const FileFacts& file, const CallerFacts& caller);
 /// EINVAL for none, an empty one, or two that overlap; ERANGE beyond the end of the file; ENODATA for an empty file.
 Result<ExtentSet> normalise_ranges(const FileFacts& file, std::span<const RangeRequest> ranges);
-/// Does sharing any byte of this file put all of its layout at risk? XFS under DAX: around a shared block it plans new places for a whole extent size hint
+/// Does sharing any byte of this file put all of its layout at risk? Around a shared block XFS plans new places for a whole extent size hint
 /// (xfs_get_cowextsz_hint(), 32 blocks or what the file has), and later writes move the neighbours there, shared or not (xfs_find_trim_cow_extent()).
-/// Without DAX it is the pages that are held, and they stay.
 bool reaches_beside(const FileFacts& file);
 /// What has to be asked of FIEMAP to judge these extents. @return empty for no extents
 Extent layout_window(const FileFacts& file, const ExtentSet& extents);

@@ -36,7 +36,7 @@ std::string rewrite_command(const FileFacts& file, const Extent& range) {
 
 }  // namespace
 
-bool reaches_beside(const FileFacts& file) { return file.dax && file.magic == XFS_SUPER_MAGIC; }
+bool reaches_beside(const FileFacts& file) { return file.magic == XFS_SUPER_MAGIC; }
 
 Extent layout_window(const FileFacts& file, const ExtentSet& extents) {
   if (extents.empty()) return {0, 0};
@@ -91,10 +91,11 @@ Status admit_layout(const FileFacts& file, const ExtentSet& extents) {
   }
   if (!found.beside.empty()) {
     const Extent range = hull(found.beside);
-    return fail(EUCLEAN,
-                in_words(file, found.beside,
-                         "beside the range are shared with another file: XFS plans new places for their neighbours as well, and a later write moves those there"),
-                or_settle(file, fmt::format("xfs_io -c \"funshare {} {}\" {}", range.first, range.end - range.first, name_in_command(file))));
+    return fail(
+        EUCLEAN,
+        in_words(file, found.beside,
+                 "beside the range are shared with another file: XFS plans new places for their neighbours as well, and a later write moves those there"),
+        or_settle(file, fmt::format("xfs_io -c \"funshare {} {}\" {}", range.first, range.end - range.first, name_in_command(file))));
   }
   // Before holes and unwritten extents: writeback may turn either into a written one.
   if (!found.delayed.empty())

@@ -120,15 +120,14 @@ TEST(AdmissionLayout, TheNameInACommandIsQuoted) {
   EXPECT_TRUE(says(ask(file).error(), "funshare 4096 4096\" FILE"));
 }
 
-/// XFS under DAX, with a block that another file shares, far from the range that is asked for.
+/// XFS, with a block that another file shares, far from the range that is asked for.
 FileFacts file_shared_beside() {
   FileFacts file = settled_file();
-  file.dax = true;
   file.layout = {{{0, 65536}, 0}, {{65536, 69632}, FIEMAP_EXTENT_SHARED}, {{69632, kSize}, FIEMAP_EXTENT_LAST}};
   return file;
 }
 
-TEST(AdmissionLayout, UnderDaxABlockSharedBesideTheRangeIsRefusedWithItsMend) {
+TEST(AdmissionLayout, ABlockSharedBesideTheRangeIsRefusedWithItsMend) {
   const FileFacts file = file_shared_beside();
   const auto refused = admit_layout(file, {{0, 8192}});
   ASSERT_FALSE(refused);
@@ -144,20 +143,16 @@ TEST(AdmissionLayout, BesideMeansNotInTheRange) {
   EXPECT_EQ(found.shared, (ExtentSet{{65536, 69632}}));
 }
 
-TEST(AdmissionLayout, WithoutDaxWhatIsSharedBesideTheRangeMovesNoPage) {
+TEST(AdmissionLayout, OtherFilesystemsMoveNothingBesideTheRange) {
   FileFacts file = file_shared_beside();
-  file.dax = false;
-  EXPECT_TRUE(admit_layout(file, {{0, 8192}}));
-  file = file_shared_beside();
   file.magic = EXT4_SUPER_MAGIC;
   EXPECT_TRUE(admit_layout(file, {{0, 8192}}));
 }
 
 TEST(AdmissionLayout, TheWindowIsTheWholeFileWhereSharingReachesBesideTheRange) {
-  FileFacts file = settled_file();
-  EXPECT_EQ(layout_window(file, {{4096, 8192}, {16384, 20480}}), (Extent{4096, 20480}));
-  file.dax = true;
+  const FileFacts file = settled_file();
   EXPECT_EQ(layout_window(file, {{4096, 8192}, {16384, 20480}}), (Extent{0, kSize}));
+  EXPECT_EQ(layout_window(file_on(EXT4_SUPER_MAGIC), {{4096, 8192}, {16384, 20480}}), (Extent{4096, 20480}));
   EXPECT_TRUE(layout_window(file, {}).empty());
 }
 

@@ -67,8 +67,8 @@ Outcome copy(const Subject& s, const std::string& source, const std::string& des
 Outcome copy_to(const Subject& s) { return copy(s, s.donor, s.file); }
 Outcome copy_from(const Subject& s) { return copy(s, s.file, s.donor); }
 
-/// The block behind the range is shared and written to, and then the last one of the range is written to, which was never shared: under DAX, XFS has
-/// given that its new place along with its neighbour.
+/// The block behind the range is shared and written to, and then the last one of the range is written to, which was never shared: XFS has given
+/// that its new place along with its neighbour.
 Outcome share_beside(const Subject& s, const std::string& source, const std::string& destination) {
   const Open from(s, source, O_RDWR);
   if (!from.fd) return from.outcome();
@@ -96,8 +96,8 @@ std::vector<Action> share_actions() {
     return Action{name, source, call, Kind::breaks, kAnyXfs, 0, kAnyXfs, kAnyXfs, kNeedsDonor, Needs::reflink, perform, nullptr};
   };
   const auto beside = [](std::string_view name, Outcome (*perform)(const Subject&)) {
-    return Action{name, "share-beside", "FICLONERANGE, the next block", Kind::breaks, kXfsDax, kXfs, kXfsDax, kXfsDax, kNeedsDonor | kOwnCalls, Needs::reflink,
-                  perform, nullptr};
+    return Action{name,    "share-beside", "FICLONERANGE, the next block", Kind::breaks,   kAnyXfs, 0,
+                  kAnyXfs, kAnyXfs,        kNeedsDonor | kOwnCalls,        Needs::reflink, perform, nullptr};
   };
   return {
       action("clone-to", "reflink", "FICLONE", clone_to),
