@@ -10,12 +10,13 @@
 kernel_names=(6.1 6.12 7)
 cache=${HOLDFAST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast}
 
-# The suites of Debian that hold a kernel; -security is added where the machine itself has such a source.
+# The suites of Debian that hold a kernel; -security is added where the machine itself has such a source. "kasan" is built by lab/build-kasan.
 kernel_suite() {
   case $1 in
     6.1) echo bookworm ;;
     6.12) echo trixie ;;
     7) echo trixie-backports ;;
+    kasan) echo - ;;
     *) return 1 ;;
   esac
 }
@@ -100,6 +101,7 @@ suite_update() {
 # fetch_kernel NAME: leaves kernel_dir NAME complete, or says why not.
 fetch_kernel() (
   name=$1 dir=$(kernel_dir "$1") suite=$(kernel_suite "$1")
+  [ "$name" != kasan ] || [ -e "$dir" ] || lab_die "this kernel has to be built first. Next: lab/build-kasan"
   fetch_begin "Linux $name" "$dir"
   say "looking for Linux $name in Debian's suite $suite (package lists of about 10 MiB)"
   suite_update "$suite"
