@@ -172,6 +172,16 @@ fetch_headers() (
     tail -n 5 "$new/log" >&2
     lab_die "the download of the headers of Linux $name failed. Next: check the network and run the same again"
   }
+  # A suite of backports has no C library, which the programs among the headers may want: see run_foreign.
+  case " ${packages[*]} " in
+    *" libc6 "*) ;;
+    *)
+      suite_update "${suite%-backports}"
+      (cd "$new/debs" && apt-get "${apt_options[@]}" download libc6) >"$new/log" 2>&1 || {
+        tail -n 5 "$new/log" >&2
+        lab_die "the C library of ${suite%-backports} could not be downloaded. Next: check the network and run the same again"
+      } ;;
+  esac
   for deb in "$new"/debs/*.deb; do dpkg-deb -x "$deb" "$new/root"; done
   # Debian's own Makefile there goes by absolute paths.
   sed -i "s,/usr/src/,$dir/usr/src/," "$new/root/usr/src/linux-headers-$release/Makefile"

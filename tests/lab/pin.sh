@@ -119,7 +119,7 @@ round() { # FILESYSTEM NUMBER
   make_file $file 4
   register
   if ! [[ $heard == *pinned* ]]; then echo "$heard"; return 1; fi
-  write_remotely 8
+  write_remotely 2
   for n in 1 2 3 4; do
     case $((RANDOM % 9)) in
       0) at_once truncate -s $((RANDOM * 128)) $file ;;
@@ -160,10 +160,14 @@ hammer() { # FILESYSTEM
   make_file $beside 1
   dd if=/dev/urandom of="$program_dir/pattern" bs=1M count=8 status=none
   for ((n = 1; n <= rounds; n++)); do
-    [ $((n % 20)) != 0 ] || echo "        $n"
+    drain daemon
+    [ $((n % 20)) != 0 ] || echo "        $n, $(stat -c %s "${log_of[daemon]}") bytes from holdfastd"
     round "$1" "$n" >"$program_dir/round" 2>&1 || { failed=$n; break; }
   done
-  [ $failed = 0 ] || sed 's/^/      | /' "$program_dir/round"
+  if [ $failed != 0 ]; then
+    sed 's/^/      | /' "$program_dir/round"
+    tail -n 5 "${log_of[daemon]}" | sed 's/^/      | holdfastd: /'
+  fi
   check "no round went wrong" test $failed = 0
   check "nothing is stuck" not grep -l '^State:.*disk sleep' /proc/[0-9]*/status
   check "unmounted" soon 5 umount /mnt/hf
