@@ -295,8 +295,9 @@ device_gone() {
 
 mkdir -p $etc
 watch_for_waits
-# shellcheck disable=SC2016 # the kernel's own $
-echo 'r:waits/huge vmf_insert_pfn_pmd code=$retval' >>/sys/kernel/tracing/kprobe_events
+huge=vmf_insert_pfn_pmd
+! grep -qw ${huge}_prot /proc/kallsyms || huge=${huge}_prot # before 6.2
+echo "r:waits/huge $huge code=\$retval" >>/sys/kernel/tracing/kprobe_events
 echo 'code == 0x100' >$waits/events/waits/huge/filter
 echo 1 >$waits/events/waits/huge/enable
 daemon_start
