@@ -296,7 +296,7 @@ device_gone() {
 mkdir -p $etc
 watch_for_waits
 huge=vmf_insert_pfn_pmd
-! grep -qw ${huge}_prot /proc/kallsyms || huge=${huge}_prot # before 6.2
+! grep -qw ${huge}_prot /proc/kallsyms || huge=${huge}_prot # as in 6.1
 echo "r:waits/huge $huge code=\$retval" >>/sys/kernel/tracing/kprobe_events
 echo 'code == 0x100' >$waits/events/waits/huge/filter
 echo 1 >$waits/events/waits/huge/enable

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is not used here is for the scripts that source this one
 # What the tests of the kernel module holdfast-pin share: files on FS-DAX, holders, what must not wait. Sourced in the guest.
 
 # shellcheck source=tests/lab/lib.sh
