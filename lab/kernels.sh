@@ -10,12 +10,13 @@
 kernel_names=(6.1 6.12 7)
 cache=${HOLDFAST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast}
 
-# The suites of Debian that hold a kernel; -security is added where the machine itself has such a source.
+# The suites of Debian that hold a kernel; -security is added where the machine itself has such a source. "kasan" is built by lab/build-kasan.
 kernel_suite() {
   case $1 in
     6.1) echo bookworm ;;
     6.12) echo trixie ;;
     7) echo trixie-backports ;;
+    kasan) echo - ;;
     *) return 1 ;;
   esac
 }
@@ -100,6 +101,7 @@ suite_update() {
 # fetch_kernel NAME: leaves kernel_dir NAME complete, or says why not.
 fetch_kernel() (
   name=$1 dir=$(kernel_dir "$1") suite=$(kernel_suite "$1")
+  [ "$name" != kasan ] || [ -e "$dir" ] || lab_die "this kernel has to be built first. Next: lab/build-kasan"
   fetch_begin "Linux $name" "$dir"
   say "looking for Linux $name in Debian's suite $suite (package lists of about 10 MiB)"
   suite_update "$suite"
@@ -170,6 +172,16 @@ fetch_headers() (
     tail -n 5 "$new/log" >&2
     lab_die "the download of the headers of Linux $name failed. Next: check the network and run the same again"
   }
+  # A suite of backports has no C library, which the programs among the headers may want: see run_foreign.
+  case " ${packages[*]} " in
+    *" libc6 "*) ;;
+    *)
+      suite_update "${suite%-backports}"
+      (cd "$new/debs" && apt-get "${apt_options[@]}" download libc6) >"$new/log" 2>&1 || {
+        tail -n 5 "$new/log" >&2
+        lab_die "the C library of ${suite%-backports} could not be downloaded. Next: check the network and run the same again"
+      } ;;
+  esac
   for deb in "$new"/debs/*.deb; do dpkg-deb -x "$deb" "$new/root"; done
   # Debian's own Makefile there goes by absolute paths.
   sed -i "s,/usr/src/,$dir/usr/src/," "$new/root/usr/src/linux-headers-$release/Makefile"

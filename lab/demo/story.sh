@@ -35,7 +35,7 @@ register() {
 
 # How a file on FS-DAX is registered by the rxe of this kernel.
 case ${LAB_KERNEL:?} in 7) odp=1 ;; *) odp=0 ;; esac
-module=$programs/../../build/kmod/$LAB_KERNEL/holdfast_pin.ko
+root=$(cd "$programs/../.." && pwd -P)
 
 # register_pinned NAME FILE PORT: a program that calls hf_reg_mr() in the place of ibv_reg_mr().
 register_pinned() {
@@ -96,7 +96,7 @@ if [ $odp = 1 ]; then
   register pool "$pool" "${ports[0]}" --odp
   say "Two ordinary verbs programs register a file on XFS-DAX (ODP) and one on tmpfs (pinned)."
 else
-  shown insmod "$module"
+  (cd "$root" && shown insmod "build/kmod/$LAB_KERNEL/holdfast_pin.ko")
   register_pinned pool "$pool" "${ports[0]}"
   say "This adapter has no ODP, and this kernel pins no file on FS-DAX for long. With the module"
   say "holdfast-pin, a program that calls hf_reg_mr() registers one on XFS-DAX all the same; an"

@@ -56,5 +56,11 @@ stop() {
   ended "$1" 2>/dev/null || :
 }
 
+# drain NAME: what it has said by now goes to its log. A program that nobody reads waits when the pipe is full.
+drain() {
+  local line ear=${ear_of[$1]}
+  while IFS= read -r -t 0 -u "$ear" && IFS= read -r -t 1 -u "$ear" line; do printf '%s\n' "$line" >>"${log_of[$1]}"; done
+}
+
 # number NAME LINE: the value of a number in a line of JSON, without a program.
 number() { [[ $2 =~ \"$1\":\ ?([0-9]+) ]] && echo "${BASH_REMATCH[1]}"; }

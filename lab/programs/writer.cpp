@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// hf-lab-writer: RDMA-writes a stamped pattern over a target's whole range, round after round, until it is told to stop; then one last full round.
+// hf-lab-writer: RDMA-writes a stamped pattern over a target's whole range, round after round, until it is told to stop; then one last full round,
+// which it reads back where it is told to.
 //
 // An ordinary verbs program: nothing here knows of Holdfast.
 #include <fmt/format.h>
@@ -25,6 +26,7 @@ struct Options {
   std::uint64_t message_bytes = 64 * 1024;
   std::uint32_t depth = 8;
   double rate_mib = 0;
+  bool read_back = false;
 };
 
 struct Totals {
@@ -32,6 +34,8 @@ struct Totals {
   std::uint64_t writes = 0;
   std::uint64_t bytes = 0;
   std::uint64_t errors = 0;
+  std::uint64_t read_bytes = 0;
+  std::uint64_t read_wrong = 0;  ///< of them, not of the last round
   std::string first_error;
 };
 
@@ -66,7 +70,12 @@ class Writer {
     for (std::uint64_t offset = 0; offset < peer_.length && totals_.errors == 0; offset += options_.message_bytes) {
       while (in_flight_ == options_.depth) reap();
       if (totals_.errors) break;
-      post(offset, std::min(options_.message_bytes, peer_.length - offset));
+      const auto bytes = std::min(options_.message_bytes, peer_.length - offset);
+      std::uint64_t* data = slot();
+      for (std::uint64_t at = 0; at < bytes; at += lab::kBlockBytes)
+        lab::stamp(lab::Block(data + at / 8, lab::kBlockWords), options_.seed, totals_.rounds, offset + at);
+      post(IBV_WR_RDMA_WRITE, offset, bytes);
+      totals_.bytes += bytes;
       if (!pace(orders)) return false;
     }
     return totals_.errors == 0;
@@ -76,29 +85,43 @@ class Writer {
     while (in_flight_ > 0) reap();
   }
 
+  /// What a remote reader finds there, after the last round.
+  void read_back() {
+    for (std::uint64_t offset = 0; offset < peer_.length && totals_.errors == 0; offset += options_.message_bytes) {
+      const auto bytes = std::min(options_.message_bytes, peer_.length - offset);
+      const std::uint64_t* data = slot();
+      post(IBV_WR_RDMA_READ, offset, bytes);
+      drain();
+      if (totals_.errors) return;
+      totals_.read_bytes += bytes;
+      for (std::uint64_t at = 0; at < bytes; at += lab::kBlockBytes) {
+        const auto state = lab::classify(lab::ConstBlock(data + at / 8, lab::kBlockWords), options_.seed, totals_.rounds, offset + at);
+        if (state != lab::BlockState::current) totals_.read_wrong += lab::kBlockBytes;
+      }
+    }
+  }
+
   const Totals& totals() const { return totals_; }
   std::uint64_t length() const { return peer_.length; }
 
  private:
-  void post(std::uint64_t offset, std::uint64_t bytes) {
-    // Work completes in order on a reliable connection, so slot N is free again once fewer than `depth` are in flight.
-    const std::uint64_t slot = totals_.writes % options_.depth;
-    std::uint64_t* data = buffer_ + slot * options_.message_bytes / 8;
-    for (std::uint64_t at = 0; at < bytes; at += lab::kBlockBytes)
-      lab::stamp(lab::Block(data + at / 8, lab::kBlockWords), options_.seed, totals_.rounds, offset + at);
-    ibv_sge piece{reinterpret_cast<std::uintptr_t>(data), static_cast<std::uint32_t>(bytes), region_->lkey};
+  /// Memory for the next message. Work completes in order on a reliable connection, so slot N is free again once fewer than `depth` are in flight.
+  std::uint64_t* slot() const { return buffer_ + posted_ % options_.depth * options_.message_bytes / 8; }
+
+  void post(ibv_wr_opcode what, std::uint64_t offset, std::uint64_t bytes) {
+    ibv_sge piece{reinterpret_cast<std::uintptr_t>(slot()), static_cast<std::uint32_t>(bytes), region_->lkey};
     ibv_send_wr request{};
     request.sg_list = &piece;
     request.num_sge = 1;
-    request.opcode = IBV_WR_RDMA_WRITE;
+    request.opcode = what;
     request.send_flags = IBV_SEND_SIGNALED;
     request.wr.rdma.remote_addr = peer_.address + offset;
     request.wr.rdma.rkey = peer_.rkey;
     ibv_send_wr* bad = nullptr;
     if (const int error = ibv_post_send(connection_->queue_pair(), &request, &bad)) lab::die("ibv_post_send", error);
     ++in_flight_;
-    ++totals_.writes;
-    totals_.bytes += bytes;
+    ++posted_;
+    if (what == IBV_WR_RDMA_WRITE) ++totals_.writes;
   }
 
   void reap() {
@@ -135,6 +158,7 @@ class Writer {
   lab::Peer peer_;
   std::uint64_t* buffer_ = nullptr;
   std::uint32_t in_flight_ = 0;
+  std::uint64_t posted_ = 0;
   std::uint64_t start_ns_ = now_ns();
   Totals totals_;
 };
@@ -149,9 +173,11 @@ int run(const Options& options) {
   while (going && (options.rounds == 0 || writer.totals().rounds + 1 < options.rounds)) going = writer.round(&orders);
   if (writer.totals().errors == 0) writer.round(nullptr);
   writer.drain();
+  if (options.read_back) writer.read_back();
   const Totals& totals = writer.totals();
-  fmt::print("{{\"done\": true, \"round\": {}, \"writes\": {}, \"bytes\": {}, \"errors\": {}, \"first_error\": \"{}\"}}\n", totals.rounds, totals.writes,
-             totals.bytes, totals.errors, totals.first_error);
+  fmt::print(
+      "{{\"done\": true, \"round\": {}, \"writes\": {}, \"bytes\": {}, \"errors\": {}, \"read_bytes\": {}, \"read_wrong\": {}, \"first_error\": \"{}\"}}\n",
+      totals.rounds, totals.writes, totals.bytes, totals.errors, totals.read_bytes, totals.read_wrong, totals.first_error);
   return totals.errors ? 1 : 0;
 }
 
@@ -167,6 +193,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds, "stop by itself after so many; 0: when told");
   app.add_option("--message", options.message_bytes, "bytes of one write, a multiple of 4096")->capture_default_str();
   app.add_option("--depth", options.depth, "writes in flight")->capture_default_str();
+  app.add_flag("--read-back", options.read_back, "at the end, read all of it and count what is not of the last round");
   app.add_option("--rate-mib", options.rate_mib, "at most so many MiB a second; 0: as fast as it goes");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -191,8 +191,10 @@ void Core::lost(const Lease& lease) {
 
 void Core::announce_lease(std::string_view event, const Lease& lease) {
   // A registration that is still pinning will be told of once more, with what came of it.
-  if (lease.state != HF_STATE_PINNING || event != journal_kind::kRegistration) record(lease_entry(event, lease, starting_));
-  if (hooks_.watched()) hooks_.announce({lease_event_json(event.data(), lease, boot_time_ns()), {lease.holder.uid}});
+  auto told = lease;
+  add_known_paths(told);
+  if (lease.state != HF_STATE_PINNING || event != journal_kind::kRegistration) record(lease_entry(event, told, starting_));
+  if (hooks_.watched()) hooks_.announce({lease_event_json(event.data(), told, boot_time_ns()), {lease.holder.uid}});
 }
 
 void Core::lifecycle(const hf_lifecycle_event& event) {

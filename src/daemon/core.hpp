@@ -137,6 +137,8 @@ class Core {
   void request_survey(const Lease& lease, bool complete);
   void complete(const SurveyRequest& request, Survey& result);
   Status complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t& reasons);
+  /// Of a view of holdfast-pin a survey finds no file, but the lease that it was bound under has its path.
+  void add_known_paths(Lease& lease) const;
   void note_survey(LeaseId lease, const Survey& result);
   void settle_pinning(LeaseId lease, std::uint64_t now_ns);
   void count(const Lease& lease, bool more);

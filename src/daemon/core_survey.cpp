@@ -79,6 +79,19 @@ Status Core::complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t
   return {};
 }
 
+void Core::add_known_paths(Lease& lease) const {
+  for (auto& file : lease.files) {
+    if (!file.path.empty()) continue;
+    for (const auto* other : table_.on_file(file.key)) {
+      const auto* known = other->on(file.key);
+      if (known->path.empty()) continue;
+      file.path = known->path;
+      file.page_shift = known->page_shift;
+      break;
+    }
+  }
+}
+
 void Core::note_survey(LeaseId id, const Survey& result) {
   const auto* found = table_.find(id);
   if (!found) return;
@@ -94,13 +107,7 @@ void Core::note_survey(LeaseId id, const Survey& result) {
     }
     for (const auto& warning : part.warnings) warnings.push_back(part.path + ": " + warning);
   }
-  // Of a view of holdfast-pin nothing is found there, but the lease that it was bound under knows.
-  for (auto& file : lease.files)
-    for (const auto* other : table_.on_file(file.key))
-      if (const auto* known = other->on(file.key); file.path.empty() && !known->path.empty()) {
-        file.path = known->path;
-        file.page_shift = known->page_shift;
-      }
+  add_known_paths(lease);
   if (warnings.empty())
     warnings_.erase(id);
   else

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/notify.hpp"
 
+#include <poll.h>
 #include <sys/uio.h>
 #include <systemd/sd-daemon.h>
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 
 namespace hf {
@@ -14,10 +16,22 @@ namespace {
 
 constexpr const char* kSystemJournal = "/run/systemd/journal/socket";
 
+/// Whether a line can be written now. Whoever reads standard error and has stopped to must not stop the daemon.
+bool takes_lines() {
+  pollfd error{STDERR_FILENO, POLLOUT, 0};
+  return ::poll(&error, 1, 0) == 1 && (error.revents & POLLOUT);
+}
+
 }  // namespace
 
 void log_line(Priority priority, std::string_view text) {
   static const bool journal = std::getenv("JOURNAL_STREAM") != nullptr;
+  static std::atomic<std::uint64_t> lost;
+  if (!takes_lines()) {
+    ++lost;
+    return;
+  }
+  if (const auto count = lost.exchange(0)) log_line(Priority::kWarning, fmt::format("{} lines before this one are lost: nobody read standard error", count));
   // One write a line, so that lines of several processes don't mix.
   std::string line = journal ? fmt::format("<{}>", static_cast<int>(priority)) : "holdfastd: ";
   for (const char c : text) {
