@@ -169,8 +169,10 @@ TEST(Unsettled, SortsTheBytesOfTheRangeByWhatMendsThem) {
   EXPECT_EQ(found.delayed, (ExtentSet{{16384, 20480}}));
   EXPECT_EQ(found.encoded, (ExtentSet{{20480, 24576}}));
   EXPECT_EQ(found.holes, (ExtentSet{{24576, 28672}}));
+  EXPECT_EQ(found.beside, (ExtentSet{{12288, 16384}}));
   EXPECT_TRUE(found.inlined.empty());
   EXPECT_FALSE(found.empty());
+  file.layout[1].flags = 0;
   EXPECT_TRUE(unsettled(file, {{28672, kSize}}).empty());
 }
 
