@@ -6,7 +6,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 . "$here/lib.sh"
 
 runs=$1 seed=${2:-$SRANDOM}
-# In software emulation a program that does nothing takes about 100 ms to start, and the verifier ten times as long as elsewhere.
+# A second, beside what a program that does nothing takes to start in the emulator; the verifier's work, where the gate is armed anew, takes it ten times as long as a processor.
 exact_ms=1000 armed_ms=20000
 kept=/mnt/hf/kept
 mkdir -p /tmp/etc /tmp/state
@@ -37,7 +37,7 @@ check "nothing got through" test "$(figure openings)" = 0
 check "and much was tried" test "$(figure tries)" -gt $((runs * 10))
 check "the breakers met nothing else" test "$(figure other_errors)" = 0
 check "who holds has lost nothing" test "$(figure leases_lost)" = 0
-check "exact within a second where the gate is taken over" jq -e ".took_over_worst_ms < $exact_ms" <<<"$figures"
+check "exact within a second of a program's start where the gate is taken over" jq -e ".took_over_worst_ms - .bare_worst_ms < $exact_ms" <<<"$figures"
 check "and within $((armed_ms / 1000)) seconds where it is armed anew" jq -e ".armed_worst_ms < $armed_ms" <<<"$figures"
 [ "$runs" -lt 200 ] || check "every point was met" test "$(figure points)" = 22
 conclude

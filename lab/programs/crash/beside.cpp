@@ -19,7 +19,7 @@
 namespace lab {
 namespace {
 
-constexpr useconds_t kBreakerPauseUs = 2000;  // leaves the emulated processors to those who are tested
+constexpr useconds_t kBreakerPauseUs = 20'000;  // leaves the emulated processors to those who are tested
 
 /// A process that ends with this program, in a group of its own.
 template <class Work>

@@ -289,6 +289,7 @@ class Crashes {
                              {"other_errors", counts_.other_errors.load()},
                              {"leases_lost", counts_.leases_lost.load()},
                              {"points", died_at_.size()},
+                             {"bare_worst_ms", bare_.worst()},
                              {"took_over_worst_ms", taken_over_.worst()},
                              {"armed_worst_ms", armed_anew_.worst()}})
                            .dump());
