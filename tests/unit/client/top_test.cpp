@@ -21,11 +21,15 @@ Json status(std::uint64_t denials, std::uint64_t escapes = 0, std::uint64_t unpr
 Json lease(const char* comm, int pid) { return {{"kind", "process"}, {"holder", {{"comm", comm}, {"pid", pid}}}}; }
 
 Json denial(const char* path, const char* operation = "truncate") {
-  return {{"time", "2026-01-02T03:04:05.678Z"}, {"operation", operation}, {"path", path}, {"breaker", {{"executable", "/usr/bin/truncate"}, {"comm", "truncate"}, {"pid", 77}}}};
+  return {{"time", "2026-01-02T03:04:05.678Z"},
+          {"operation", operation},
+          {"path", path},
+          {"breaker", {{"executable", "/usr/bin/truncate"}, {"comm", "truncate"}, {"pid", 77}}}};
 }
 
 TopSample sample(double at_s, std::uint64_t denials, int files = 1) {
-  TopSample out{.at_s = at_s, .clock = "12:00:00", .status = status(denials), .leases = {{"files", Json::array()}}, .registrations = {}, .denials = {}, .escapes = {}};
+  TopSample out{
+      .at_s = at_s, .clock = "12:00:00", .status = status(denials), .leases = {{"files", Json::array()}}, .registrations = {}, .denials = {}, .escapes = {}};
   for (int i = 0; i < files; i++)
     out.leases["files"].push_back({{"path", "/mnt/file" + std::to_string(i)},
                                    {"protected", Json::array({{{"first", 0}, {"end", 65536}}})},
@@ -112,8 +116,12 @@ TEST(Top, EscapesAndUnprotectedRegistrationsAreSeen) {
   EXPECT_TRUE(shows(lines, "1 unprotected"));
   EXPECT_TRUE(shows(lines, "/mnt/broken"));
   for (const auto& line : lines) {
-    if (line.text.starts_with("escapes ")) EXPECT_EQ(line.colour, Colour::kAlarm);
-    if (line.text.starts_with("registrations")) EXPECT_EQ(line.colour, Colour::kRed);
+    if (line.text.starts_with("escapes ")) {
+      EXPECT_EQ(line.colour, Colour::kAlarm);
+    }
+    if (line.text.starts_with("registrations")) {
+      EXPECT_EQ(line.colour, Colour::kRed);
+    }
   }
 }
 
