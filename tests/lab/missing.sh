@@ -70,7 +70,7 @@ bytes[4]=0x7f
 bpftool map update pinned $meta key 0 0 0 0 value hex "${bytes[@]#0x}"
 check "is refused, with the command that helps" fails 5 'gate detach' holdfastd
 check "and goes on deciding" test -e /sys/fs/bpf/holdfast/links
-check "gate status names it" holdfast gate status
+check "gate status names it, and the command" fails 5 'gate detach' holdfast gate status
 check "gate detach ends it" holdfast gate detach --yes
 daemon_start
 check "and the next daemon arms" grep -q 'armed the gate' "${log_of[daemon]}"
