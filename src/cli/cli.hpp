@@ -48,6 +48,8 @@ void add_reload(CLI::App& app, Cli& cli);
 void add_sources(CLI::App& app, Cli& cli);
 void add_probe(CLI::App& app, Cli& cli);
 void add_qualify(CLI::App& app, Cli& cli);
+void add_top(CLI::App& app, Cli& cli);
+void add_completion(CLI::App& app, Cli& cli);
 
 /// Adds --json to a verb.
 void add_json(CLI::App& verb, Cli& cli);

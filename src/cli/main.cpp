@@ -72,6 +72,7 @@ constexpr const char* kFooter = R"(Examples:
   holdfast hold pool --range 0:1G -- ./job   ... while a command runs
   holdfast why /dev/shm/cache                who holds it, what is refused, who tried
   holdfast watch                             every refusal as it happens
+  holdfast top                               leases, refusals and their breakers, live
   holdfast probe /mnt/pmem                   try every way to move a file, and compare
   holdfast qualify /mnt/pmem                 is this mount safe, and what mends it
 
@@ -123,6 +124,7 @@ int run(std::vector<std::string> arguments) {
   add_leases(app, cli);
   add_registrations(app, cli);
   add_watch(app, cli);
+  add_top(app, cli);
   add_hold(app, cli);
   add_why(app, cli);
   add_devices(app, cli);
@@ -137,6 +139,7 @@ int run(std::vector<std::string> arguments) {
   add_sources(app, cli);
   add_probe(app, cli);
   add_qualify(app, cli);
+  add_completion(app, cli);
 
   const std::vector<std::string> words = plain_words(arguments);
   const std::string word = words.empty() ? "" : words[0];

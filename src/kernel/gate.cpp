@@ -359,6 +359,8 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   if (state.unfinished) HF_TRY(gate_detach());
   bool take_over = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
   if (!take_over) HF_TRY(arm_anew(version, state.meta.has_value()));
+  // An upgrade that was cut off has left a second set of links, which would decide, and observe, everything twice.
+  for (const char* directory : {kNewLinksDirectory, kOldLinksDirectory}) HF_TRY(remove_pins(directory));
   auto impl = std::make_unique<Impl>();
   impl->took_over = take_over;
   HF_TRY(impl->open_maps());
