@@ -50,12 +50,7 @@ static void say(enum recall_word word, struct memory_key key)
 /* A message of the peer, within its time. */
 static int heard(enum recall_word word)
 {
-	struct pollfd wait = {peer->recv_cq_channel->fd, POLLIN, 0};
-
-	ibv_req_notify_cq(peer->recv_cq, 0);
-	if (poll(&wait, 1, RECALL_PATIENCE_MS) < 1 || endpoint_received(peer) < 0)
-		return 0;
-	return messages[1].word == word;
+	return endpoint_received_within(peer, RECALL_PATIENCE_MS) && messages[1].word == word;
 }
 
 /* Takes them apart: when this returns, the file is anyone's. */

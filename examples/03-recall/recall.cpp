@@ -78,9 +78,7 @@ class Target {
     endpoint_check(endpoint_sent(peer_), "the peer");
   }
   bool heard(recall_word word) {
-    pollfd wait{peer_->recv_cq_channel->fd, POLLIN, 0};
-    ibv_req_notify_cq(peer_->recv_cq, 0);
-    return poll(&wait, 1, RECALL_PATIENCE_MS) == 1 && endpoint_received(peer_) >= 0 && messages_[1].word == static_cast<std::uint32_t>(word);
+    return endpoint_received_within(peer_, RECALL_PATIENCE_MS) && messages_[1].word == static_cast<std::uint32_t>(word);
   }
 
   int fd_;

@@ -3,6 +3,7 @@
 #ifndef ENDPOINT_H
 #define ENDPOINT_H
 
+#include <poll.h>
 #include <rdma/rdma_cma.h>
 #include <rdma/rdma_verbs.h>
 #include <stdint.h>
@@ -112,6 +113,27 @@ static inline int64_t endpoint_received(struct rdma_cm_id *id)
 	if (rdma_get_recv_comp(id, &done) != 1 || done.status != IBV_WC_SUCCESS)
 		return -1;
 	return done.wc_flags & IBV_WC_WITH_IMM ? (int64_t)ntohl(done.imm_data) : (int64_t)done.byte_len;
+}
+
+/* Has a message come, or does one come within that time (milliseconds, from the last news of the queue on)? Looks after it has asked to be woken: what came before wakes nobody. */
+static inline int endpoint_received_within(struct rdma_cm_id *id, int patience_ms)
+{
+	struct pollfd wait = {id->recv_cq_channel->fd, POLLIN, 0};
+	struct ibv_cq *queue;
+	struct ibv_wc done;
+	void *context;
+	int n;
+
+	for (;;) {
+		if (ibv_req_notify_cq(id->recv_cq, 0))
+			return 0;
+		n = ibv_poll_cq(id->recv_cq, 1, &done);
+		if (n)
+			return n == 1 && done.status == IBV_WC_SUCCESS;
+		if (poll(&wait, 1, patience_ms) < 1 || ibv_get_cq_event(id->recv_cq_channel, &queue, &context))
+			return 0;
+		ibv_ack_cq_events(queue, 1);
+	}
 }
 
 #endif
