@@ -78,7 +78,7 @@ Status check_bytes(const Core& core, const Peer& peer, const Candidate& candidat
 
 Extent window_of(const FileFacts& file, const std::vector<RangeRequest>& ranges) {
   const auto extents = normalise_ranges(file, ranges);
-  return extents ? layout_window(file, *extents) : Extent{0, 0};
+  return extents && !extents->empty() ? Extent{extents->front().first, extents->back().end} : Extent{0, 0};
 }
 
 /// This thread's file accesses are another user's: allocating for a user must not use up what is reserved for root.
@@ -211,7 +211,7 @@ asio::awaitable<Status> look_again(Core& core, Pools& pools, const AcquireReques
   // Lengths of 0 meant the end of the file as it was: the window is what was admitted, whatever the size is now.
   auto file = file_facts(*seen, before.file.path);
   if (!has_layout(file.magic)) co_return Status{};
-  const auto window = layout_window(file, admission.extents);
+  const Extent window{admission.extents.front().first, end};
   const auto look = [&] { return add_layout(file, request.file.get(), window); };
   if (auto read = co_await run_in(pools.layout, look); !read) co_return read;
   if (const auto admitted = admit_layout(file, admission.extents); !admitted)

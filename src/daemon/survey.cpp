@@ -28,7 +28,7 @@ std::vector<std::string> warnings_of(int fd, const struct statfs& filesystem, st
   facts.size_bytes = size_bytes;
   const Extent inside{bytes.first, std::min(bytes.end, size_bytes)};
   if (!supported_filesystem(facts.magic) || !has_layout(facts.magic) || inside.empty()) return {};
-  if (const auto read = add_layout(facts, fd, layout_window(facts, {inside})); !read) return {read.error().message};
+  if (const auto read = add_layout(facts, fd, inside); !read) return {read.error().message};
   if (!facts.layout_known) return {"the layout could not be read: protected, but it is not known whether it is settled"};
   return layout_warnings(unsettled(facts, ExtentSet{inside}));
 }

@@ -110,7 +110,8 @@ FileFacts file_facts(const hf_facts& seen, std::string path) {
   return facts;
 }
 
-Status add_layout(FileFacts& facts, int fd, Extent window) {
+Status add_layout(FileFacts& facts, int fd, Extent range) {
+  const Extent window = layout_window(facts, range);
   facts.layout.clear();
   facts.layout_known = false;
   FiemapCall call;
@@ -124,7 +125,8 @@ Status add_layout(FileFacts& facts, int fd, Extent window) {
     for (std::uint32_t i = 0; i < count; i++) {
       const auto& extent = head.fm_extents[i];
       at = extent.fe_logical + extent.fe_length;
-      facts.layout.push_back({{extent.fe_logical, at}, extent.fe_flags});
+      const Extent bytes{extent.fe_logical, at};
+      if ((extent.fe_flags & FIEMAP_EXTENT_SHARED) || (bytes.first < range.end && range.first < bytes.end)) facts.layout.push_back({bytes, extent.fe_flags});
       if (extent.fe_flags & FIEMAP_EXTENT_LAST) at = window.end;
     }
     if (count < kExtentsPerCall) break;

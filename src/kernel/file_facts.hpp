@@ -17,9 +17,9 @@ namespace hf {
 /// Everything but the layout; asks no filesystem.
 FileFacts file_facts(const hf_facts& seen, std::string path);
 
-/// Reads the layout of a window into `facts`. May wait for the file's lock: not for the event loop.
+/// Reads the layout of a range into `facts`, and what is shared beside it where that matters. May wait for the file's lock: not for the event loop.
 /// Where the filesystem has no answer, or more extents than kLayoutExtentsMax, layout_known stays false.
-Status add_layout(FileFacts& facts, int fd, Extent window);
+Status add_layout(FileFacts& facts, int fd, Extent range);
 inline constexpr std::size_t kLayoutExtentsMax = 1 << 16;
 
 /// Does this filesystem have a layout to read? tmpfs and hugetlbfs have none: their pages are the file.

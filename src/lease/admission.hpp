@@ -80,8 +80,8 @@ Result<ExtentSet> normalise_ranges(const FileFacts& file, std::span<const RangeR
 /// Does sharing any byte of this file put all of its layout at risk? Around a shared block XFS plans new places for a whole extent size hint
 /// (xfs_get_cowextsz_hint(), 32 blocks or what the file has), and later writes move the neighbours there, shared or not (xfs_find_trim_cow_extent()).
 bool reaches_beside(const FileFacts& file);
-/// What has to be asked of FIEMAP to judge these extents. @return empty for no extents
-Extent layout_window(const FileFacts& file, const ExtentSet& extents);
+/// What has to be asked of FIEMAP to judge a range: itself, or all of the file where sharing reaches beside it.
+Extent layout_window(const FileFacts& file, const Extent& range);
 /// The parts of `extents` whose layout may still change by itself: what `--settle` has to mend. Empty on tmpfs and hugetlbfs.
 Unsettled unsettled(const FileFacts& file, const ExtentSet& extents);
 /// EUCLEAN where settling mends it; EOPNOTSUPP where nothing does in place, or the layout is not known.

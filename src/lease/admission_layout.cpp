@@ -38,9 +38,8 @@ std::string rewrite_command(const FileFacts& file, const Extent& range) {
 
 bool reaches_beside(const FileFacts& file) { return file.magic == XFS_SUPER_MAGIC; }
 
-Extent layout_window(const FileFacts& file, const ExtentSet& extents) {
-  if (extents.empty()) return {0, 0};
-  return reaches_beside(file) ? Extent{0, std::max(file.size_bytes, extents.back().end)} : hull(extents);
+Extent layout_window(const FileFacts& file, const Extent& range) {
+  return reaches_beside(file) && !range.empty() ? Extent{0, std::max(file.size_bytes, range.end)} : range;
 }
 
 Unsettled unsettled(const FileFacts& file, const ExtentSet& extents) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -67,6 +68,13 @@ Outcome copy(const Subject& s, const std::string& source, const std::string& des
 Outcome copy_to(const Subject& s) { return copy(s, s.donor, s.file); }
 Outcome copy_from(const Subject& s) { return copy(s, s.file, s.donor); }
 
+/// Where the range ends with the file, there is no block behind it yet.
+int grow_to(int file, std::uint64_t size) {
+  struct stat status {};
+  if (fstat(file, &status) != 0) return errno;
+  return static_cast<std::uint64_t>(status.st_size) >= size || ftruncate(file, static_cast<off_t>(size)) == 0 ? 0 : errno;
+}
+
 /// The block behind the range is shared and written to, and then the last one of the range is written to, which was never shared: XFS has given
 /// that its new place along with its neighbour.
 Outcome share_beside(const Subject& s, const std::string& source, const std::string& destination) {
@@ -75,7 +83,14 @@ Outcome share_beside(const Subject& s, const std::string& source, const std::str
   const Open to(s, destination, O_RDWR);
   if (!to.fd) return to.outcome();
   file_clone_range range{from.get(), s.end(), s.unit, s.end()};
-  if (const auto cloned = from_call(s.calls->ioctl(to.get(), FICLONERANGE, &range, sizeof range), "ioctl FICLONERANGE"); cloned.error) return cloned;
+  const auto clone_block = [&] { return from_call(s.calls->ioctl(to.get(), FICLONERANGE, &range, sizeof range), "ioctl FICLONERANGE"); };
+  auto cloned = clone_block();
+  if (cloned.error == EINVAL) {
+    for (const int end : {from.get(), to.get()})
+      if (const int error = grow_to(end, s.end() + s.unit)) return {error, "ftruncate to grow"};
+    cloned = clone_block();
+  }
+  if (cloned.error) return cloned;
   const int file = source == s.file ? from.get() : to.get();
   std::vector<char> block(s.unit);
   for (const auto at : {s.end(), s.end() - s.unit}) {
