@@ -198,13 +198,15 @@ class Probe {
       task.first = [this, &session, &lease, &subject] { return acquire(session, lease, subject); };
     } else if (trial.leased) {
       HF_TRY(acquire(session, lease, subject));
-    } else if (report_.tripwire) {
-      HF_TRY_ASSIGN(trace, Trace::start(connect_, fd.get()));
+    } else {
+      // The daemon may close its copy of a descriptor after it has answered: one for writing would be in the way.
+      if (action.is(actions::kNoWriter)) fd = Fd(open(subject.file.c_str(), O_RDONLY | O_CLOEXEC));
+      if (report_.tripwire) {
+        HF_TRY_ASSIGN(trace, Trace::start(connect_, fd.get()));
+      }
     }
-    if (action.is(actions::kNoWriter) && !trial.leased) fd.reset();
     trial.attempt = actions::attempt(task);
     trial.verdict = actions::judge(trial.attempt.outcome);
-    if (!fd) fd = Fd(open(subject.file.c_str(), O_RDONLY | O_CLOEXEC));
     HF_TRY_ASSIGN(trial.changed, layout.changed(fd.get()));
     const bool refused = trial.attempt.reached && trial.verdict == actions::Verdict::refused;
     HF_TRY_ASSIGN(const auto events, watcher_.events(refused ? trial.attempt.pid : 0));
