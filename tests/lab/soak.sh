@@ -56,7 +56,8 @@ one() { # FILESYSTEM
   check "what was refused beside the lease, the gate owns to" \
     test "$(tail -n 1 "$program_dir/fsx" | jq .needless)" -le "$(holdfast status --json | jq .gate.hints_missed)"
   wait $stressing || stressed=$?
-  check "stress-ng found nothing wrong" test $stressed = 0
+  # 3: a stressor got no resources, as xattr on the tmpfs of 6.1, which has no user attributes. Said below.
+  check "stress-ng found nothing wrong" test $stressed = 0 -o $stressed = 3
   [ $stressed = 0 ] || sed 's/^/      | /' "$program_dir/stress"
   if [ "$plan" != hold ]; then
     tell writer stop
