@@ -44,8 +44,8 @@ bool has_cap_lease(const ProcessTable& processes, pid_t pid);
 Status settle_layout(int fd, const FileFacts& facts, const ExtentSet& extents, const std::stop_token& stop);
 
 /// Where nothing of the file is shared any more, XFS forgets the new places that it had planned for blocks when something was (unsharing ends in
-/// xfs_reflink_try_clear_inode_flag()). Else it keeps them for some minutes, and a write meanwhile moves blocks that are not shared. Nothing is done where a
-/// lease already stands on the extent: nothing has been shared since that began.
+/// xfs_reflink_try_clear_inode_flag()). Else it keeps them for some minutes, and a write meanwhile moves blocks that are not shared. Nothing is done where the
+/// gate refuses it, for a lease or a seal: since that began nothing has been shared, but a plan from before it stays.
 /// @param extent any allocated one; its first block may be moved by this
 Status drop_planned_places(int fd, const FileFacts& facts, Extent extent);
 
