@@ -555,6 +555,7 @@ constexpr std::array kBreakSources{
                 .hook = "",
                 .verdict = Verdict::observed,
                 .reason = "only for a file that an administrator has named as quota file; quotaon has no hook for the file",
+                .needs = "dquot_initialize",
                 .functions = {"dquot_quota_off"},
                 .choke_points = {"truncate_inode_pages_range"},
                 .administrator = "use the quota feature of ext4, whose files have no name"},

@@ -23,7 +23,6 @@ namespace hf::cli {
 
 namespace {
 
-constexpr const char* kJournal = "/var/lib/holdfast/journal.db";
 constexpr std::size_t kPage = 1000;
 constexpr int kFollowMs = 250;
 
@@ -31,7 +30,7 @@ struct HistoryOptions {
   std::string since, until, file, breaker, journal;
   std::vector<std::string> kinds;
   std::size_t last = 0;
-  bool follow = false;
+  bool follow = false, no_probe = false;
 };
 
 std::int64_t now_ms() {
@@ -67,6 +66,7 @@ Result<HistoryQuery> query_of(const HistoryOptions& options) {
       return fail(EINVAL, fmt::format("the journal has no kind \"{}\"", printable(kind)),
                   fmt::format("Next: take one or more of {}", fmt::join(journal_kind::kAll, ", ")));
   name_file(query, options.file);
+  if (options.no_probe) query.without = kScratchPaths;
   if (options.last) {
     query.newest = true;
     query.limit = options.last;
@@ -88,8 +88,8 @@ Result<Page> page_of_file(const std::string& journal, const HistoryQuery& query)
 }
 
 Result<Page> page_of_daemon(const Cli& cli, const HistoryQuery& query) {
-  Json request{{"query", "history"},   {"file", query.file},   {"device", query.device}, {"inode", query.inode}, {"breaker", query.breaker},
-               {"after", query.after}, {"limit", query.limit}, {"newest", query.newest}, {"kinds", query.kinds}};
+  Json request{{"query", "history"},       {"file", query.file},   {"device", query.device}, {"inode", query.inode},   {"breaker", query.breaker},
+               {"without", query.without}, {"after", query.after}, {"limit", query.limit},   {"newest", query.newest}, {"kinds", query.kinds}};
   if (query.since_ms) request["since_ms"] = *query.since_ms;
   if (query.until_ms) request["until_ms"] = *query.until_ms;
   HF_TRY_ASSIGN(const auto answer, ask(cli, request));
@@ -106,9 +106,9 @@ class Source {
   Result<Page> page(const HistoryQuery& query) {
     if (!journal_.empty()) return page_of_file(journal_, query);
     auto page = page_of_daemon(cli_, query);
-    if (page || page.error().code != ENOTCONN || ::geteuid() != 0 || ::access(kJournal, R_OK) != 0) return page;
-    if (!std::exchange(said_, true)) std::fprintf(stderr, "holdfast: holdfastd isn't running; this is what stands in %s\n", kJournal);
-    return page_of_file(kJournal, query);
+    if (page || page.error().code != ENOTCONN || ::geteuid() != 0 || ::access(kJournalPath, R_OK) != 0) return page;
+    if (!std::exchange(said_, true)) std::fprintf(stderr, "holdfast: holdfastd isn't running; this is what stands in %s\n", kJournalPath);
+    return page_of_file(kJournalPath, query);
   }
 
  private:
@@ -187,6 +187,7 @@ void add_history(CLI::App& app, Cli& cli) {
   verb->add_option("--kind", options->kinds, "Only these, separated by commas: denial, escape, registration, lease, recall, configuration, ...")
       ->type_name("KINDS")
       ->delimiter(',');
+  verb->add_flag("--no-probe", options->no_probe, "Without what holdfast probe and qualify have tried on their scratch files");
   verb->add_option("--last", options->last, "Only the last so many")->type_name("N")->check(CLI::Range(1, 10000));
   verb->add_flag("--follow", options->follow, "Go on with what happens from now");
   verb->add_option("--journal", options->journal, "Read this journal, without holdfastd; for one of another machine")->type_name("FILE");

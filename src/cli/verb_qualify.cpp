@@ -167,12 +167,13 @@ int undo(const Cli& cli) {
   const auto undone = qualify::undo(hands(cli));
   if (!undone) return not_checked(undone.error());
   if (cli.json) {
-    std::printf("%s\n", dump({{"schema", "holdfast.qualify-undo/1"}, {"undone", *undone}}, 2).c_str());
+    std::printf("%s\n", dump({{"schema", "holdfast.qualify-undo/1"}, {"undone", undone->done}, {"left", undone->left}}, 2).c_str());
   } else {
-    for (const auto& what : *undone) std::printf("undone: %s\n", printable(what).c_str());
-    if (undone->empty()) std::printf("There is nothing to be undone.\n");
+    for (const auto& what : undone->done) std::printf("undone: %s\n", printable(what).c_str());
+    for (const auto& what : undone->left) std::printf("left as it is: %s\n", printable(what).c_str());
+    if (undone->done.empty() && undone->left.empty()) std::printf("There is nothing to be undone.\n");
   }
-  return kQualified;
+  return undone->left.empty() ? kQualified : kNotQualified;
 }
 
 /// Shows what would be done, asks, and does it.

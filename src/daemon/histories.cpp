@@ -30,6 +30,7 @@ Result<HistoryQuery> query_in(const Json& request) {
                      .file = text_in(request, "file"),
                      .device = text_in(request, "device"),
                      .inode = number_in<std::uint64_t>(request, "inode").value_or(0),
+                     .without = text_in(request, "without"),
                      .breaker = text_in(request, "breaker"),
                      .after = number_in<std::int64_t>(request, "after").value_or(0)};
   query.newest = request.value("newest", Json()) == Json(true);

@@ -38,10 +38,10 @@ void filter_file(Filter& filter, const HistoryQuery& query) {
     filter.number(static_cast<std::int64_t>(folder.size()));
     filter.text(folder);
   }
-  if (query.inode) {
-    filter.sql += " OR (device = ? AND inode = ?)";
+  if (!query.device.empty()) {
+    filter.sql += query.inode ? " OR (device = ? AND inode = ?)" : " OR device = ?";
     filter.text(query.device);
-    filter.number(static_cast<std::int64_t>(query.inode));
+    if (query.inode) filter.number(static_cast<std::int64_t>(query.inode));
   }
   filter.sql += ")";
 }
@@ -76,6 +76,10 @@ Filter filter_of(const HistoryQuery& query) {
     filter.number(*query.until_ms);
   }
   filter_file(filter, query);
+  if (!query.without.empty()) {
+    filter.sql += " AND (path IS NULL OR path NOT GLOB ?)";
+    filter.text(query.without);
+  }
   filter_breaker(filter, query);
   if (!query.kinds.empty()) {
     std::string marks;
@@ -124,11 +128,11 @@ Result<HistoryPage> read_history(const std::string& journal, const HistoryQuery&
                          statement.text(7), static_cast<std::uint64_t>(statement.number(8)), statement.text(9)});
     bytes += page.rows.back().data.size();
   }
-  if (query.newest && page.rows.size() > limit) page.rows.erase(page.rows.begin());
   // Of the last ones, too, no more than an answer holds: the oldest of them go.
-  while (query.newest && bytes > kPageBytes && page.rows.size() > 1) {
+  while (query.newest && (page.rows.size() > limit || (bytes > kPageBytes && page.rows.size() > 1))) {
     bytes -= page.rows.front().data.size();
     page.rows.erase(page.rows.begin());
+    page.more = true;
   }
   return page;
 }

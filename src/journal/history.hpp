@@ -11,12 +11,18 @@
 
 namespace hf {
 
+/// Where holdfastd keeps it, unless --state-dir says otherwise.
+inline constexpr const char* kJournalPath = "/var/lib/holdfast/journal.db";
+/// Paths of scratch files, which the probe breaks by the hundred.
+inline constexpr const char* kScratchPaths = "*/.holdfast-*";
+
 struct HistoryQuery {
   std::optional<std::int64_t> since_ms;
   std::optional<std::int64_t> until_ms;  ///< not included
   std::string file;                      ///< a path, or a pattern with * ? []; a folder: all below it
-  std::string device;                    ///< with inode: the file's, whatever it was called
+  std::string device;                    ///< with `file`: also what is on it, whatever it was called; with inode: that file only
   std::uint64_t inode = 0;
+  std::string without;             ///< not these paths: a pattern
   std::string breaker;             ///< executable, its last component, command name, or process number
   std::vector<std::string> kinds;  ///< none: all
   std::int64_t after = 0;          ///< entries with a larger number only
@@ -35,7 +41,7 @@ struct HistoryRow {
 
 struct HistoryPage {
   std::vector<HistoryRow> rows;
-  bool more = false;  ///< after the last one
+  bool more = false;  ///< after the last one; of the newest: before the first
 };
 
 /// @errors ENOENT where there is no journal, EUCLEAN where it is damaged

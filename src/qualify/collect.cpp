@@ -15,8 +15,12 @@
 #include <set>
 
 #include "daemon/configuration.hpp"
-#include "lease/seals.hpp"
+#include "journal/entry.hpp"
+#include "journal/history.hpp"
+#include "journal/journal.hpp"
 #include "qualify/digest.hpp"
+#include "qualify/mount_state.hpp"
+#include "qualify/scratch.hpp"
 #include "qualify/soak.hpp"
 #include "qualify/system_files.hpp"
 #include "rdma/adapter.hpp"
@@ -25,8 +29,9 @@ namespace hf::qualify {
 
 namespace {
 
-constexpr std::size_t kExamples = 5;  // lines of evidence of one kind
-constexpr std::string_view kProbeFolder = "/.holdfast-probe-";
+constexpr std::size_t kExamples = 5;         // lines of evidence of one kind
+constexpr std::size_t kDenialsShown = 1000;  // on the page, which a browser has to draw
+constexpr std::size_t kEscapesShown = 1000;
 
 std::string now_text() {
   const std::time_t now = std::time(nullptr);
@@ -35,8 +40,6 @@ std::string now_text() {
   char text[32];
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
-
-std::string device_text(std::uint32_t device) { return fmt::format("{}:{}", device_major(device), device_minor(device)); }
 
 std::string text_at(const Json& object, const char* name) {
   const auto found = object.is_object() ? object.find(name) : object.end();
@@ -56,15 +59,59 @@ const Json& list_at(const Json& object, const char* name) {
 
 bool on_device(const Json& file, std::uint32_t device) { return text_at(list_at(file, "file"), "device") == device_text(device); }
 
-void take_history(Collected& all, holdfast::Session& session) {
-  const auto take = [&session](const Json& question, Json& into) {
-    if (auto answer = query(session, question)) into = std::move(*answer);
+/// The rows of an answer to {"query": "history"}, of the journal itself where no daemon answers.
+Result<Json> history_of(holdfast::Session* session, const HistoryQuery& wanted) {
+  if (session)
+    return query(*session, {{"query", "history"},
+                            {"file", wanted.file},
+                            {"device", wanted.device},
+                            {"without", wanted.without},
+                            {"kinds", wanted.kinds},
+                            {"newest", wanted.newest},
+                            {"limit", wanted.limit}});
+  HF_TRY_ASSIGN(const auto page, read_history(kJournalPath, wanted));
+  Json events = Json::array();
+  for (const auto& row : page.rows) events.push_back(Json::parse(history_json(row), nullptr, false));
+  return Json{{"events", std::move(events)}, {"more", page.more}};
+}
+
+/// The newest of a kind that happened on this mount, but for what the probe did. What holdfastd remembers, where there is no journal to be read.
+Past past_of(const FilesystemFacts& fs, holdfast::Session* session, std::string_view kind, std::size_t limit) {
+  Past past;
+  const HistoryQuery wanted{
+      .file = fs.point, .device = device_text(fs.device), .without = kScratchPaths, .kinds = {std::string(kind)}, .newest = true, .limit = limit};
+  const auto answer = history_of(session, wanted);
+  if (!answer) {
+    past.trouble = answer.error().message;
+    const auto name = std::string(kind) + "s";
+    const auto remembered = session ? query(*session, {{"query", name}, {"limit", 4096}}) : Json();
+    if (!remembered) return past;
+    for (const auto& event : list_at(*remembered, name.c_str()))
+      if (on_device(event, fs.device) && text_at(event, "path").find(kScratchFolder) == std::string::npos) past.events.push_back(event);
+    return past;
+  }
+  const auto boot = NodeIdentity::of_this_machine().boot;
+  for (const auto& row : list_at(*answer, "events")) {
+    Json event = list_at(row, "data");
+    // What another filesystem was, mounted below this one; device numbers tell it for as long as the machine is not booted anew.
+    if (!event.is_object() || (text_at(row, "boot") == boot && !on_device(event, fs.device))) continue;
+    event["time"] = text_at(row, "time");
+    past.events.push_back(std::move(event));
+  }
+  past.older = answer->value("more", false);
+  return past;
+}
+
+void take_history(Collected& all, holdfast::Session* session) {
+  const auto take = [session](const Json& question, Json& into) {
+    if (auto answer = query(*session, question)) into = std::move(*answer);
   };
-  take({{"query", "leases"}}, all.leases);
-  take({{"query", "registrations"}}, all.registrations);
-  // The probe has filled the last hundred with its own.
-  take({{"query", "denials"}, {"limit", 4096}}, all.denials);
-  take({{"query", "escapes"}}, all.escapes);
+  if (session) {
+    take({{"query", "leases"}}, all.leases);
+    take({{"query", "registrations"}}, all.registrations);
+  }
+  all.denials = past_of(all.facts.filesystem, session, journal_kind::kDenial, kDenialsShown);
+  all.escapes = past_of(all.facts.filesystem, session, journal_kind::kEscape, kEscapesShown);
 }
 
 void ask_daemon(Collected& all, const Connect& connect) {
@@ -72,6 +119,7 @@ void ask_daemon(Collected& all, const Connect& connect) {
   auto session = connect();
   if (!session) {
     gate.daemon_error = session.error().message;
+    take_history(all, nullptr);
     return;
   }
   const auto status = query(*session, {{"query", "status"}});
@@ -86,16 +134,10 @@ void ask_daemon(Collected& all, const Connect& connect) {
   gate.tripwire_missed = number_at(counters, "tripwire_missed");
   gate.tripwire_blind = number_at(counters, "tripwire_blind");
   gate.denials_lost = number_at(counters, "denials_lost");
-  for (const auto& mount : list_at(*status, "mounts")) {
-    if (text_at(mount, "device") != device_text(all.facts.filesystem.device)) continue;
-    gate.guarded = mount.value("guarded", false);
-    const auto names = words_of(text_at(mount, "seals"));
-    if (names == std::vector<std::string>{"none"})
-      gate.seals = 0;
-    else if (const auto mask = seals_from_names(names))
-      gate.seals = *mask;
-  }
-  take_history(all, *session);
+  const auto mount = mount_state(*status, all.facts.filesystem.device);
+  gate.guarded = mount.guarded;
+  gate.seals = mount.seals;
+  take_history(all, &*session);
 }
 
 void read_gate(Collected& all, const QualifyOptions& options) {
@@ -105,12 +147,10 @@ void read_gate(Collected& all, const QualifyOptions& options) {
     facts.gate.state = std::move(*state);
   else
     facts.gate.state_error = state.error().text();
-  for (const auto& escape : list_at(all.escapes, "escapes")) {
-    const auto path = text_at(escape, "path");
-    if (!on_device(escape, facts.filesystem.device) || path.find(kProbeFolder) != std::string::npos || facts.gate.escapes.size() >= kExamples) continue;
-    const auto& breaker = list_at(escape, "breaker");
-    facts.gate.escapes.push_back(fmt::format("{}: {} of {} by {}", text_at(escape, "time"), text_at(escape, "operation"), path, text_at(breaker, "comm")));
-  }
+  const auto& escapes = all.escapes.events;
+  for (auto escape = escapes.rbegin(); escape != escapes.rend() && facts.gate.escapes.size() < kExamples; ++escape)
+    facts.gate.escapes.push_back(fmt::format("{}: {} of {} by {}", text_at(*escape, "time"), text_at(*escape, "operation"), text_at(*escape, "path"),
+                                             text_at(list_at(*escape, "breaker"), "comm")));
   for (const auto& registration : list_at(all.registrations, "registrations")) {
     const auto& files = list_at(registration, "files");
     const bool here = std::any_of(files.begin(), files.end(), [&](const Json& file) { return on_device(file, facts.filesystem.device); });
@@ -211,7 +251,6 @@ void prove(Collected& all, const QualifyOptions& options, const Connect& connect
   proof.soak_s = options.soak_s;
   ProbeOptions wanted{.directory = options.mount};
   wanted.leased_only = true;
-  wanted.seals = all.facts.gate.seals.value_or(0);
   wanted.seed = options.seed;
   wanted.soak_s = options.soak_s;
   if (!options.all_routes) wanted.routes = kRoutes;
@@ -269,7 +308,7 @@ Result<Collected> collect(const QualifyOptions& options, const Connect& connect,
   facts.memlock_bytes = ::getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY ? limit.rlim_cur : UINT64_MAX;
   prove(all, options, connect, progress);
   // As it is after the probe: what the report shows.
-  if (auto session = connect(); session && facts.gate.daemon) take_history(all, *session);
+  if (auto session = connect(); session && facts.gate.daemon) take_history(all, &*session);
   return all;
 }
 

@@ -23,11 +23,19 @@ struct QualifyOptions {
   std::string version;        ///< of this program
 };
 
+/// What happened on the mount, the oldest first; not to the probe's own files.
+struct Past {
+  std::vector<Json> events;  ///< as a watcher gets them
+  bool older = false;        ///< there are older ones in the journal
+  std::string trouble;       ///< why the journal could not be read; then these are what holdfastd remembers
+};
+
 /// What came of it all, with what the report shows beside the verdicts.
 struct Collected {
   Facts facts;
   std::optional<ProbeReport> probe;
-  Json leases, registrations, denials, escapes;  ///< holdfastd's answers; null where it did not answer
+  Json leases, registrations;  ///< holdfastd's answers; null where it did not answer
+  Past denials, escapes;
 };
 
 Result<Collected> collect(const QualifyOptions& options, const Connect& connect, const std::function<bool(const Progress&)>& progress);

@@ -120,6 +120,9 @@ Status carry_out(const Fix& fix, const Hands& hands) {
   return {};
 }
 
+constexpr int kChangedSince = ESTALE;
+
+/// @errors kChangedSince where somebody else has changed it, and it was left as it is
 Status put_back(const Json& step, const Hands& hands) {
   const auto kind = step["kind"].get<std::string>(), subject = step["subject"].get<std::string>();
   const auto restore = [&](const std::string& path) -> Status {
@@ -133,8 +136,8 @@ Status put_back(const Json& step, const Hands& hands) {
     // Taken, or not taken at all; anything else is somebody's later change, which is not ours to lose.
     const bool as_it_was = now == (was != step.end() && was->is_string() ? was->get<std::string>() : "");
     if (!as_it_was && now != step.value("becomes", ""))
-      return fail(EBUSY, fmt::format("{} was changed since: it is not put back", path),
-                  fmt::format("Next: give {} the seals that it is to have with holdfast guard, and remove this step from {}", subject, hands.undo_file));
+      return fail(kChangedSince, fmt::format("{} was changed since", path),
+                  fmt::format("Next: give {} the seals that it is to have with holdfast guard", subject));
     HF_TRY(restore(path));
     HF_TRY(hands.daemon({{"do", "reload"}}));
   } else if (kind == "sysctl") {
@@ -190,17 +193,22 @@ Status apply(const std::vector<Fix>& fixes, const Hands& hands) {
   return {};
 }
 
-Result<std::vector<std::string>> undo(const Hands& hands) {
+Result<Undone> undo(const Hands& hands) {
   HF_TRY_ASSIGN(auto record, read_record(hands));
-  std::vector<std::string> done;
+  Undone all;
   while (!record.empty()) {
     const Json step = record.back();
-    HF_TRY(put_back(step, hands));
-    done.push_back(fmt::format("{} {}", step["kind"].get<std::string>(), step["subject"].get<std::string>()));
+    const auto what = fmt::format("{} {}", step["kind"].get<std::string>(), step["subject"].get<std::string>());
+    if (const auto put = put_back(step, hands); put)
+      all.done.push_back(what);
+    else if (put.error().code == kChangedSince)
+      all.left.push_back(fmt::format("{}: {}. {}", what, put.error().message, put.error().hint));
+    else
+      return tl::unexpected(put.error());
     record.erase(record.size() - 1);
     HF_TRY(write_record(hands, record));
   }
-  return done;
+  return all;
 }
 
 }  // namespace hf::qualify

@@ -29,7 +29,12 @@ std::string text(const Fix& fix);
 
 /// Ends at the first that fails; what was done before it stays, and is in the record.
 Status apply(const std::vector<Fix>& fixes, const Hands& hands);
-/// The last first. @return what was undone, for people; empty where there was nothing
-Result<std::vector<std::string>> undo(const Hands& hands);
+/// For people; both empty where there was nothing.
+struct Undone {
+  std::vector<std::string> done;
+  std::vector<std::string> left;  ///< what somebody has changed since: it stays as it is, and is off the record
+};
+/// The last first. Ends at the first that fails; what is left of the record can be tried again.
+Result<Undone> undo(const Hands& hands);
 
 }  // namespace hf::qualify

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@
 #include <system_error>
 
 #include "catalog/break_sources.hpp"
+#include "kernel/paths.hpp"
 #include "qualify/layout.hpp"
+#include "qualify/mount_state.hpp"
 #include "qualify/scratch.hpp"
 
 namespace hf::qualify {
@@ -116,8 +119,19 @@ class Probe {
       if (auto nobody = actions::find_user("nobody")) user_ = *nobody;
     }
     HF_TRY_ASSIGN(const Fd fd, open_file(pattern_));
+    HF_TRY(ask_seals(fd.get()));
     HF_TRY_ASSIGN(const Trace trace, Trace::start(connect_, fd.get()));
     report_.tripwire = trace.active();
+    return {};
+  }
+
+  /// The mount's seals refuse the other file of an operation, too.
+  Status ask_seals(int fd) {
+    struct stat status {};
+    if (fstat(fd, &status) != 0) return sys_error(errno, "fstat", pattern_);
+    HF_TRY_ASSIGN(auto session, connect_());
+    HF_TRY_ASSIGN(const auto answer, query(session, {{"query", "status"}}));
+    seals_ = mount_state(answer, kernel_device(major(status.st_dev), minor(status.st_dev))).seals.value_or(0);
     return {};
   }
 
@@ -167,7 +181,7 @@ class Probe {
       return fail(error.code().value(), error.what());
     }
     const BreakSource* source = find_break_source(trial.action->source);
-    trial.sealed = source && (options_.seals & (1u << source->op));
+    trial.sealed = source && (seals_ & (1u << source->op));
     trial.differences = differences(trial, report_.place, report_.tripwire);
     report_.trials.push_back(std::move(trial));
     return {};
@@ -230,6 +244,7 @@ class Probe {
     const bool own = breaker.value("pid", 0) == trial.attempt.pid;
     if (kind == "denial" && own) {
       trial.denials.push_back(event.value("operation", ""));
+      trial.by_seal |= !event.value("seal", "").empty();
       trial.named = breaker.value("complete", false);
     } else if (kind == "escape" || kind == "traced") {
       // Whoever it was: a worker of a loop device works for nobody that is known.
@@ -245,6 +260,7 @@ class Probe {
   Watcher& watcher_;
   std::string pattern_ = scratch_.path() + "/pattern";
   std::optional<actions::User> user_;
+  std::uint32_t seals_ = 0;  // as hf_mount::seals
   ProbeReport report_;
 };
 

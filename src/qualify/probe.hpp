@@ -23,7 +23,6 @@ struct ProbeOptions {
   std::vector<std::string> routes;      ///< names; empty: all
   std::vector<std::string> sources;     ///< ids; empty: all
   bool leased_only = false;             ///< leave out the runs without a lease
-  std::uint32_t seals = 0;              ///< of the mount, as hf_mount::seals: they refuse the other file of an operation, too
 };
 
 /// One attempt and all that was seen of it.
@@ -36,6 +35,7 @@ struct Trial {
   actions::Verdict verdict{};
   std::string changed;               ///< what is no more as it was; empty: nothing
   std::vector<std::string> denials;  ///< operations that holdfastd reported as refused
+  bool by_seal = false;              ///< ... because the mount is sealed, whether leased or not
   bool named = false;                ///< ... with a breaker that lacks nothing
   bool escaped = false;
   std::vector<std::string> choke_points;  ///< kernel functions through which the tripwire saw a break

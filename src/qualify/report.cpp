@@ -116,8 +116,10 @@ Json to_json(const Collected& collected, const std::vector<Finding>& findings, c
 
 Json history(const Collected& collected) {
   const auto list = [](const Json& answer, const char* name) { return answer.is_object() && answer.contains(name) ? answer[name] : Json::array(); };
-  return {{"denials", list(collected.denials, "denials")},
-          {"escapes", list(collected.escapes, "escapes")},
+  return {{"denials", collected.denials.events},
+          {"escapes", collected.escapes.events},
+          {"older", collected.denials.older || collected.escapes.older},
+          {"trouble", text_or_null(collected.denials.trouble)},
           {"leases", list(collected.leases, "files")},
           {"registrations", list(collected.registrations, "registrations")}};
 }

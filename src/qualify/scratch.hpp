@@ -11,6 +11,9 @@
 
 namespace hf::qualify {
 
+/// In the path of every scratch file (kScratchPaths).
+inline constexpr const char* kScratchFolder = "/.holdfast-";
+
 class Scratch {
  public:
   /// Makes a folder in `parent`. Another process, which holds nothing else, waits for the end of this one and of all its children, and then removes it.

@@ -87,8 +87,15 @@ case $kernel in
 esac
 umount /mnt/hf
 
-section "killed"
+section "a sealed mount"
 mount_probe tmpfs
+holdfast guard /mnt/hf --seal all
+sealed() { holdfast probe /mnt/hf --route user,root --json >"$program_dir/sealed" || { jq -c '.trials[] | select(.differences != [])' "$program_dir/sealed"; return 1; }; }
+check "is as the seals say" sealed
+check "they refuse without a lease" jq -e 'any(.trials[]; (.leased | not) and .result == "refused")' "$program_dir/sealed"
+holdfast unguard /mnt/hf
+
+section "killed"
 watch_events
 killed TERM
 stop watcher

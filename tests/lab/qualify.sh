@@ -140,7 +140,7 @@ look
 check "--fix ends the first" same pass "$(verdict neighbours.dedupe)"
 check "and the second" same pass "$(verdict neighbours.defragmentation)"
 check "and puts the seals back" same pass "$(verdict gate.seals)"
-check "--undo" holdfast qualify --undo
+check "--undo says what was changed since" fails 1 'left as it is: seal /mnt/hf: .*80-managed.toml was changed since' holdfast qualify --undo
 look
 check "brings the timer back" test "$(verdict neighbours.dedupe)" = fail
 check "and takes the seals away" same fail "$(verdict gate.seals)"

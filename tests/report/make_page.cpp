@@ -31,7 +31,6 @@ Json made_up_history() {
   for (int i = 0; i < 24; i++)
     denials.push_back(denial(i, fmt::format("2026-11-22T{:02}:{:02}:00.000Z", i, i * 7 % 60).c_str(), i % 3 ? "dedupe" : "truncate", "/mnt/pool/segment",
                              breaker(i % 3 ? "duperemove" : "logrotate", 900 + i, "backup")));
-  denials.push_back(denial(99, "2026-11-22T12:00:00.000Z", "punch", "/mnt/pool/.holdfast-probe-abc/file", breaker("holdfast", 1, "root")));
   Json escapes =
       Json::array({denial(1, "2026-11-22T15:30:00.000Z", "memory-failure", "/mnt/pool/<img src=x onerror=alert(1)>", breaker("kworker", 17, "root"))});
   const Json holder{{"pid", 4242}, {"uid", 1000}, {"comm", "kvcache"}, {"label", "shard 3"}};
@@ -63,10 +62,9 @@ Json made_up_history() {
                   {"protected", {extent(0, 24 * mib), extent(40 * mib, 48 * mib), extent(56 * mib, nullptr)}},
                   {"leases", leases},
                   {"leases_of_others", 1}};
-  return {{"denials", denials},
-          {"escapes", escapes},
-          {"leases", {file}},
-          {"registrations", {{{"id", 7}, {"device", "mlx5_0"}, {"plan", "odp"}}, {{"id", 10}, {"device", "mlx5_0"}, {"plan", "plain"}}}}};
+  return {{"denials", denials}, {"escapes", escapes},
+          {"older", true},      {"trouble", nullptr},
+          {"leases", {file}},   {"registrations", {{{"id", 7}, {"device", "mlx5_0"}, {"plan", "odp"}}, {{"id", 10}, {"device", "mlx5_0"}, {"plan", "plain"}}}}};
 }
 
 std::string page(bool good) {

@@ -114,6 +114,21 @@ TEST(Differences, UnderASealTheOtherFileMayBeTheOneThatIsRefused) {
   EXPECT_EQ(differences(clone, xfs, true).size(), 1u) << "of another seal";
 }
 
+TEST(Differences, ASealRefusesWithoutALeaseToo) {
+  auto punch = trial("punch", false, ETXTBSY), beside = trial("punch-beside", false, ETXTBSY), open = trial("punch", false, 0);
+  EXPECT_EQ(differences(punch, tmpfs(), true).size(), 1u) << "there is neither lease nor seal";
+  punch.by_seal = beside.by_seal = true;
+  EXPECT_TRUE(differences(punch, tmpfs(), true).empty());
+  EXPECT_TRUE(differences(beside, tmpfs(), true).empty());
+  punch.named = false;
+  EXPECT_EQ(differences(punch, tmpfs(), true).size(), 1u);
+  open.sealed = true;
+  open.changed = "its blocks";
+  open.choke_points = {"truncate_inode_pages_range"};
+  ASSERT_EQ(differences(open, tmpfs(), true).size(), 1u);
+  EXPECT_NE(differences(open, tmpfs(), true)[0].find("should be refused"), std::string::npos);
+}
+
 TEST(Differences, AnotherErrnoIsOne) { EXPECT_EQ(differences(trial("punch", true, EPERM), tmpfs(), true).size(), 1u); }
 
 TEST(Differences, OnlyTheHolderHearsOfADeadlock) {

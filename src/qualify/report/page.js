@@ -132,14 +132,14 @@
   };
 
   const who = (breaker) => (breaker ? `${breaker.executable || breaker.comm || "?"} [${breaker.pid ?? "?"}], user ${breaker.user || breaker.uid}` : "unknown");
-  const ofProbe = (event) => (event.path || "").includes("/.holdfast-probe-") || (event.path || "").includes("/.holdfast-soak-");
 
   const drawTimeline = () => {
     const all = [...list(history.denials).map((event) => ({ ...event, kind: "denial" })), ...list(history.escapes).map((event) => ({ ...event, kind: "escape" }))];
-    const events = all.filter((event) => !ofProbe(event) && event.time).sort((a, b) => a.time.localeCompare(b.time));
+    const events = all.filter((event) => event.time).sort((a, b) => a.time.localeCompare(b.time));
     const place = at("timeline-chart");
-    const own = all.length - events.length;
-    if (own) place.append(make("p", { class: "note" }, `${plural(own, "event")} of the probe's own scratch files left out.`));
+    place.append(make("p", { class: "note" }, "From the journal, without what the probe did to its own scratch files." +
+      (history.older ? ` There are older ones: holdfast history --file ${report.mount} --no-probe shows all.` : "") +
+      (history.trouble ? ` It could not be read, so this is what holdfastd remembers: ${history.trouble}` : "")));
     if (events.length) {
       const wide = 1000, lanes = { denial: 60, escape: 110 }, left = 70, first = Date.parse(events[0].time), last = Date.parse(events.at(-1).time);
       const x = (time) => left + ((Date.parse(time) - first) / Math.max(last - first, 1)) * (wide - left - 20);
@@ -165,7 +165,7 @@
       { name: "By whom", text: (row) => who(row.breaker) },
       { name: "Command", text: (row) => list(row.breaker && row.breaker.command_line).join(" ") },
       { name: "Against", text: (row) => (row.seal ? `seal ${row.seal}` : list(row.leases).map((lease) => `${lease.comm} [${lease.pid}]`).join(", ")) },
-    ], events, "Nobody has tried to break a layout, as far as holdfastd remembers.");
+    ], events, "Nobody has tried to break a layout.");
   };
 
   const drawFiles = () => {

@@ -104,6 +104,9 @@ TEST_F(AJournal, IsAskedByTimeFileBreakerKindAndUser) {
   EXPECT_EQ(count({.file = "/pool/a_"}), 0u) << "no letter stands for others by accident";
   EXPECT_EQ(count({.file = "/pool/*/t*"}), 1u);
   EXPECT_EQ(count({.file = "/gone", .device = "259:3", .inode = 77}), 2u) << "by whatever name";
+  EXPECT_EQ(count({.file = "/gone", .device = "259:3"}), 2u) << "on whatever it was";
+  EXPECT_EQ(count({.file = "/gone", .device = "259:4"}), 0u);
+  EXPECT_EQ(count({.without = "*/two"}), 2u) << "what has no path stays";
   EXPECT_EQ(count({.breaker = "rm"}), 1u);
   EXPECT_EQ(count({.breaker = "/usr/bin/truncate"}), 1u);
   EXPECT_EQ(count({.breaker = "4242"}), 2u);
@@ -119,6 +122,10 @@ TEST_F(AJournal, IsAskedByTimeFileBreakerKindAndUser) {
   const auto last = history({.newest = true, .limit = 2});
   ASSERT_EQ(last.size(), 2u);
   EXPECT_EQ(last[1].kind, "daemon");
+  const auto newest = read_history(file, {.newest = true, .limit = 2}), all = read_history(file, {.newest = true, .limit = 3});
+  ASSERT_TRUE(newest && all);
+  EXPECT_TRUE(newest->more) << "there are older ones";
+  EXPECT_FALSE(all->more);
   const auto page = read_history(file, {.limit = 2});
   ASSERT_TRUE(page);
   EXPECT_TRUE(page->more);
