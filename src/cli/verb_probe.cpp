@@ -21,8 +21,6 @@ using actions::Verdict;
 using qualify::ProbeReport;
 using qualify::Trial;
 
-constexpr int kTimeoutMs = 120000;  // the probe keeps holdfastd busy
-
 volatile std::sig_atomic_t interrupted = 0;
 
 /// One line on a terminal that is drawn again and again; nothing elsewhere.

@@ -28,6 +28,8 @@ using actions::Place;
 using actions::Route;
 using actions::Subject;
 
+constexpr int kTimeoutMs = 120000;  // the probe keeps holdfastd busy
+
 /// A trial to be made.
 struct Plan {
   const Action* action;
@@ -302,8 +304,13 @@ Status check_options(const ProbeOptions& options) {
 
 }  // namespace
 
-Result<ProbeReport> run_probe(const ProbeOptions& options, const Connect& connect, const std::function<bool(const Progress&)>& progress) {
+Result<ProbeReport> run_probe(const ProbeOptions& options, const Connect& connect_to, const std::function<bool(const Progress&)>& progress) {
   HF_TRY(check_options(options));
+  const Connect connect = [&connect_to]() -> Result<holdfast::Session> {
+    HF_TRY_ASSIGN(auto session, connect_to());
+    if (const auto error = session.set_timeout_ms(kTimeoutMs)) return fail(error.value(), "cannot wait for holdfastd: " + error.message());
+    return session;
+  };
   // The guardian is forked before there is a connection that it would keep open.
   HF_TRY_ASSIGN(Scratch scratch, Scratch::make(options.directory));
   if (options.keep) scratch.keep();

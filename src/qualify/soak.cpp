@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::uint32_t kFileBytes = 4 << 20;
 constexpr std::uint32_t kPieceBytes = 4096;
+constexpr useconds_t kBreakerPauseUs = 20000;
 
 /// What the child says through its pipe, as it is.
 struct Told {
@@ -29,7 +30,8 @@ struct Told {
   char error[240] = {};
 };
 
-/// The breaker: until it is killed.
+/// The breaker: until it is killed. Not at full speed: the kernel's buffer of refusals , and what the daemon keeps for the probe to read, would be full of its
+/// own.
 [[noreturn]] void break_on(int fd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   for (unsigned i = 0;; i++) {
@@ -44,6 +46,7 @@ struct Told {
       default:
         (void)!fallocate(fd, FALLOC_FL_ZERO_RANGE, offset, kPieceBytes);
     }
+    ::usleep(kBreakerPauseUs);
   }
 }
 
