@@ -81,7 +81,8 @@ Finding region_size(const Facts& facts) {
   if (facts.adapters.empty()) return none(finding.id, finding.what, facts);
   const auto most = largest(facts);
   for (const auto& adapter : facts.adapters) {
-    finding.evidence.push_back(fmt::format("{}: regions of at most {}", adapter.name, bytes_text(adapter.region_bytes)));
+    finding.evidence.push_back(fmt::format(
+        "{}: {}", adapter.name, adapter.region_bytes == UINT64_MAX ? "regions of any size" : "regions of at most " + bytes_text(adapter.region_bytes)));
     if (!adapter.region_bytes || adapter.region_bytes >= most) continue;
     finding.mark = Mark::fail;
     finding.mends.push_back(fmt::format("register files in pieces of {} on {}", bytes_text(adapter.region_bytes), adapter.name));
