@@ -256,7 +256,10 @@ Status Daemon::start() {
 }
 
 Status Daemon::run() {
-  read_symbols();
+  if (auto symbols = gate_.take_symbols())
+    take_symbols(std::move(*symbols));
+  else
+    read_symbols();
   signals_.async_wait([this](asio::error_code error, int) {
     if (error) return;
     notify_service_manager("STOPPING=1");
@@ -455,17 +458,20 @@ void Daemon::next_survey() {
 void Daemon::read_symbols() {
   if (std::exchange(symbols_reading_, true)) return;
   asio::post(pools_.survey, [this] {
-    auto modules = read_text("/proc/modules").value_or(std::string());
     auto symbols = std::make_shared<Result<Kallsyms>>(Kallsyms::read());
-    asio::post(io_, [this, symbols, modules = std::move(modules)] {
+    asio::post(io_, [this, symbols] {
       symbols_reading_ = false;
-      modules_ = modules;
       if (*symbols)
-        core_->identity().set_symbols(std::move(**symbols));
+        take_symbols(std::move(**symbols));
       else
         log_line(Priority::kWarning, "call stacks of breakers stay without names: " + symbols->error().text());
     });
   });
+}
+
+void Daemon::take_symbols(Kallsyms symbols) {
+  modules_ = symbols.modules();
+  core_->identity().set_symbols(std::move(symbols));
 }
 
 /// Modules that came or went since have moved functions.

@@ -75,6 +75,7 @@ class Daemon {
   bool read_gate();
   void next_survey();
   void read_symbols();
+  void take_symbols(Kallsyms symbols);
   void refresh_symbols();
 
   asio::io_context io_;

@@ -43,6 +43,7 @@ class GateLike {
   virtual Status open_window(std::uint32_t tgid, std::uint64_t start_ns) = 0;
   virtual Status close_window(std::uint32_t tgid) = 0;
   virtual Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const = 0;
+  virtual std::optional<Kallsyms> take_symbols() { return std::nullopt; }
   virtual std::vector<Gate::RingFill> ring_fill() const { return {}; }
   virtual std::vector<Gate::ProgramTime> program_times() const { return {}; }
   virtual int event_fd() const = 0;
@@ -82,6 +83,7 @@ class PinnedGate final : public GateLike {
   Status open_window(std::uint32_t tgid, std::uint64_t start_ns) override { return gate_->open_window(tgid, start_ns); }
   Status close_window(std::uint32_t tgid) override { return gate_->close_window(tgid); }
   Result<std::vector<std::pair<std::uint32_t, std::uint64_t>>> windows() const override { return gate_->windows(); }
+  std::optional<Kallsyms> take_symbols() override { return gate_->take_symbols(); }
   std::vector<Gate::RingFill> ring_fill() const override { return gate_->ring_fill(); }
   std::vector<Gate::ProgramTime> program_times() const override { return gate_->program_times(); }
   int event_fd() const override { return gate_->event_fd(); }

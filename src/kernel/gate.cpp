@@ -104,6 +104,7 @@ struct Gate::Impl {
   int denials_left = 0;
   bool took_over = false;
   bool looked = false;  // for the offsets of fields
+  std::optional<Kallsyms> symbols;
 
   ~Impl() {
     if (control) ::munmap(control, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
@@ -131,9 +132,9 @@ Status Gate::Impl::open_maps() {
 }
 
 /// offsetof(struct TYPE, FIELD) in a module or in the kernel itself; 0 where the module is not loaded
-static std::uint32_t field_offset(btf* base, const char* module, const char* structure, std::string_view field) {
-  std::unique_ptr<btf, BtfDelete> own(btf__load_module_btf(module, base));
-  btf* of = own ? own.get() : base;
+static std::uint32_t field_offset(const btf* base, const char* module, const char* structure, std::string_view field) {
+  std::unique_ptr<btf, BtfDelete> own(btf__load_module_btf(module, const_cast<btf*>(base)));
+  const btf* of = own ? own.get() : base;
   int id = btf__find_by_name_kind(of, structure, BTF_KIND_STRUCT);
   if (id < 0) return 0;
   const auto* type = btf__type_by_id(of, static_cast<__u32>(id));
@@ -201,18 +202,18 @@ namespace {
 /// Loads and attaches everything, then pins it; nothing stays where any of it fails.
 class Loader {
  public:
-  explicit Loader(std::string version) : version_(std::move(version)) {}
+  Loader(std::string version, KernelFunctions& kernel) : version_(std::move(version)), kernel_(kernel) {}
 
   Status load() {
     libbpf_set_print(keep_log);
     load_log.clear();
-    HF_TRY_ASSIGN(btf_, kernel_btf());
-    HF_TRY_ASSIGN(hooks_, hooks_of_kernel(*btf_));
-    HF_TRY_ASSIGN(auto kallsyms, Kallsyms::read());
-    HF_TRY_ASSIGN(probes_, probes_of_kernel(kallsyms));
+    HF_TRY_ASSIGN(const auto* btf, kernel_.btf());
+    HF_TRY_ASSIGN(hooks_, hooks_of_kernel(*btf));
+    HF_TRY_ASSIGN(const auto* kallsyms, kernel_.symbols());
+    HF_TRY_ASSIGN(probes_, probes_of_kernel(*kallsyms));
     skeleton_.reset(hf_holdfast__open());
     if (!skeleton_) return sys_error(errno, "open", "the gate's BPF object");
-    configure(kallsyms);
+    configure(*kallsyms);
     for (const char* directory : {kPinDirectory, kMapsDirectory}) HF_TRY(make_directory(directory));
     HF_TRY(set_map_pins());
     if (int error = hf_holdfast__load(skeleton_.get()); error) return load_error(-error);
@@ -324,7 +325,7 @@ class Loader {
   }
 
   std::string version_;
-  BtfPtr btf_;
+  KernelFunctions& kernel_;
   std::vector<GateHook> hooks_;
   std::vector<Probe> probes_;
   SkeletonPtr skeleton_;
@@ -332,9 +333,9 @@ class Loader {
 };
 
 /// Loads, attaches and pins; where that fails on a machine without an armed gate, nothing is left of the attempt.
-Status arm_anew(const std::string& version, bool had_state) {
+Status arm_anew(const std::string& version, KernelFunctions& kernel, bool had_state) {
   Status outcome = [&]() -> Status {
-    Loader loader(version);
+    Loader loader(version, kernel);
     HF_TRY(loader.load());
     HF_TRY(loader.attach());
     return loader.pin();
@@ -349,7 +350,8 @@ Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gate::~Gate() = default;
 
 Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
-  HF_TRY_ASSIGN(auto state, gate_state());
+  KernelFunctions kernel;
+  HF_TRY_ASSIGN(auto state, gate_state(kernel));
   if (state.other_version)
     return fail(EPROTONOSUPPORT,
                 fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version,
@@ -358,7 +360,7 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   // An earlier daemon was killed while it armed the first gate: there are maps, and nothing that decides.
   if (state.unfinished) HF_TRY(gate_detach());
   bool take_over = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
-  if (!take_over) HF_TRY(arm_anew(version, state.meta.has_value()));
+  if (!take_over) HF_TRY(arm_anew(version, kernel, state.meta.has_value()));
   // An upgrade that was cut off has left a second set of links, which would decide, and observe, everything twice.
   for (const char* directory : {kNewLinksDirectory, kOldLinksDirectory}) HF_TRY(remove_pins(directory));
   auto impl = std::make_unique<Impl>();
@@ -367,12 +369,20 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   HF_TRY(impl->open_control());
   HF_TRY(impl->open_rings());
   auto gate = std::unique_ptr<Gate>(new Gate(std::move(impl)));
-  gate->learn_offsets();
+  gate->learn_offsets(kernel);
   gate->forget_traces();
+  gate->impl_->symbols = kernel.take_symbols();
   return gate;
 }
 
+std::optional<Kallsyms> Gate::take_symbols() { return std::exchange(impl_->symbols, std::nullopt); }
+
 void Gate::learn_offsets() {
+  KernelFunctions kernel;
+  learn_offsets(kernel);
+}
+
+void Gate::learn_offsets(KernelFunctions& kernel) {
   std::atomic_ref(impl_->control->pin_device).store(pin_device());
   auto device_name = std::atomic_ref(impl_->control->device_name_offset);
   auto xfs_inode = std::atomic_ref(impl_->control->xfs_inode_offset);
@@ -381,10 +391,10 @@ void Gate::learn_offsets() {
   const bool want_device = device_name.load() == 0 && (first || ::access("/sys/module/ib_core", F_OK) == 0);
   const bool want_xfs = xfs_inode.load() == 0 && (first || ::access("/sys/module/xfs", F_OK) == 0);
   if (!want_device && !want_xfs) return;
-  const auto btf = kernel_btf();
+  const auto btf = kernel.btf();
   if (!btf) return;
-  if (want_device) device_name.store(field_offset(btf->get(), "ib_core", "ib_device", "name"));
-  if (want_xfs) xfs_inode.store(field_offset(btf->get(), "xfs", "xfs_inode", "i_vnode"));
+  if (want_device) device_name.store(field_offset(*btf, "ib_core", "ib_device", "name"));
+  if (want_xfs) xfs_inode.store(field_offset(*btf, "xfs", "xfs_inode", "i_vnode"));
 }
 
 /// Those who asked were connected to an earlier daemon.

@@ -14,8 +14,11 @@
 #include "base/fd.hpp"
 #include "base/result.hpp"
 #include "kern.h"
+#include "kernel/kallsyms.hpp"
 
 namespace hf {
+
+class KernelFunctions;
 
 inline constexpr const char* kPinDirectory = "/sys/fs/bpf/holdfast";
 
@@ -81,6 +84,8 @@ class Gate {
   Result<hf_meta> meta() const;
   /// Tells the kernel side where struct ib_device has its name and struct xfs_inode its inode, once their modules are loaded; cheap to call again.
   void learn_offsets();
+  /// The kernel's functions as they were read to arm it, so that nobody has to read them again; once.
+  std::optional<Kallsyms> take_symbols();
   Result<hf_facts> facts(int fd) const;  ///< the gate's own view of an open file (not O_PATH)
 
   /// Lease calls; each runs the same BPF code as the observer.
@@ -145,6 +150,7 @@ class Gate {
   Result<bool> consume(const Handlers& handlers);
 
  private:
+  void learn_offsets(KernelFunctions& kernel);
   void forget_traces();
 
   struct Impl;

@@ -126,7 +126,26 @@ Result<std::optional<hf_meta>> pinned_meta() {
 
 }  // namespace
 
+Result<const struct btf*> KernelFunctions::btf() {
+  if (!btf_) {
+    HF_TRY_ASSIGN(btf_, kernel_btf());
+  }
+  return btf_.get();
+}
+
+Result<const Kallsyms*> KernelFunctions::symbols() {
+  if (!symbols_) {
+    HF_TRY_ASSIGN(symbols_, Kallsyms::read());
+  }
+  return &*symbols_;
+}
+
 Result<GateState> gate_state() {
+  KernelFunctions kernel;
+  return gate_state(kernel);
+}
+
+Result<GateState> gate_state(KernelFunctions& kernel) {
   GateState state;
   if (::geteuid() != 0) return fail(EPERM, "the gate's pins are readable by root only", "run as root: sudo holdfast gate status");
   HF_TRY_ASSIGN(auto meta, pinned_meta());
@@ -140,18 +159,18 @@ Result<GateState> gate_state() {
   state.version = meta->magic == HF_META_MAGIC ? std::string(meta->version, strnlen(meta->version, sizeof meta->version)) : "unknown";
   if (state.other_version) return state;
 
-  HF_TRY_ASSIGN(auto btf, kernel_btf());
+  HF_TRY_ASSIGN(const auto* btf, kernel.btf());
   HF_TRY_ASSIGN(auto hooks, hooks_of_kernel(*btf));
-  HF_TRY_ASSIGN(auto kallsyms, Kallsyms::read());
-  HF_TRY_ASSIGN(auto probes, probes_of_kernel(kallsyms));
+  HF_TRY_ASSIGN(const auto* kallsyms, kernel.symbols());
+  HF_TRY_ASSIGN(auto probes, probes_of_kernel(*kallsyms));
   auto pinned = [&](const std::string& name) { return std::binary_search(state.hooks.begin(), state.hooks.end(), name); };
   for (const auto& hook : hooks)
     if (!pinned(hook.program)) state.missing.emplace_back(hook.program);
   // A module that was loaded since has armed its own probes; the ones that still wait are those of modules that never came.
   for (const auto& probe : probes)
     if (!pinned(probe.event)) state.missing.push_back(probe.event);
-  state.waiting = waiting_probes(probes, kallsyms);
-  state.unwatched = absent_chokes(kallsyms);
+  state.waiting = waiting_probes(probes, *kallsyms);
+  state.unwatched = absent_chokes(*kallsyms);
   state.armed = state.missing.empty() && ::access(kCallPin, F_OK) == 0;
   return state;
 }

@@ -6,10 +6,14 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernel/gate.hpp"
+#include "kernel/kallsyms.hpp"
 
 namespace hf {
 
@@ -29,6 +33,20 @@ struct BtfDelete {
 };
 using BtfPtr = std::unique_ptr<struct btf, BtfDelete>;
 Result<BtfPtr> kernel_btf();
+
+/// What a start wants to know of the kernel's functions. Reading it is most of the time of a takeover, so each part is read once, when it is wanted first.
+class KernelFunctions {
+ public:
+  Result<const struct btf*> btf();
+  Result<const Kallsyms*> symbols();
+  /// The symbols, if they were read; they are not here any more.
+  std::optional<Kallsyms> take_symbols() { return std::exchange(symbols_, std::nullopt); }
+
+ private:
+  BtfPtr btf_;
+  std::optional<Kallsyms> symbols_;
+};
+Result<GateState> gate_state(KernelFunctions& kernel);
 
 /// A program of the gate and whether this kernel gets it.
 struct GateHook {

@@ -6,12 +6,15 @@
 #include <cstring>
 #include <fstream>
 
+#include "kernel/paths.hpp"
+
 namespace hf {
 
 Result<Kallsyms> Kallsyms::read(const char* path) {
   std::ifstream file(path);
   if (!file) return sys_error(errno, "open", path);
   Kallsyms result;
+  result.modules_ = read_text("/proc/modules").value_or(std::string());
   std::string line;
   while (std::getline(file, line)) {
     // "ffffffff81000000 T name\t[module]"

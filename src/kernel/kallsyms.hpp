@@ -22,6 +22,9 @@ class Kallsyms {
   /// @errors EACCES where addresses are hidden (kernel.kptr_restrict=2)
   static Result<Kallsyms> read(const char* path = "/proc/kallsyms");
 
+  /// /proc/modules as it was before they were read: another text, and functions may have moved.
+  const std::string& modules() const { return modules_; }
+
   const Symbol* find(std::string_view name) const;
   /// The function's bytes: from its address to the next function's.
   struct Span {
@@ -33,6 +36,7 @@ class Kallsyms {
 
  private:
   std::vector<Symbol> symbols_;  // functions, by address
+  std::string modules_;
 };
 
 }  // namespace hf
