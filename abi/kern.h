@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define HF_ABI_VERSION 3u
+#define HF_ABI_VERSION 4u
 #define HF_META_MAGIC 0x48464d31u /* "HFM1" */
 
 #define HF_RANGE_END (~0ull) /* an end that means: to the end of the file and all that may follow */
@@ -409,6 +409,7 @@ struct hf_control {
 	__u64 user_registrations; /* how many registrations of one user get a record; 0 = as many as there is room for. Root's don't count. */
 	__u32 windows;		  /* maintenance windows that are open, over files or filesystems: entries of hf_windows */
 	__u32 pin_device;	  /* dev_t of /dev/holdfast-pin; 0 while the module is not loaded */
+	__u64 complete;		  /* digest of pins and modules when a daemon last saw that no hook is missing; 0 = none has */
 };
 
 /** What the gate knows of an open file, asked for through the ioctl HF_IOCTL_FACTS by the daemon: the map hf_facts, one element. */
@@ -445,6 +446,6 @@ HF_ASSERT_SIZE(struct hf_escape, 2480 + 16 + 32 * HF_STACK_DEPTH);
 HF_ASSERT_SIZE(struct hf_meta, 136);
 HF_ASSERT_SIZE(struct hf_call, 224);
 HF_ASSERT_SIZE(struct hf_facts, 48);
-HF_ASSERT_SIZE(struct hf_control, 40);
+HF_ASSERT_SIZE(struct hf_control, 48);
 
 #endif

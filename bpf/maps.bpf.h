@@ -6,14 +6,15 @@
 #define HF_MAX_LEASES (1 << 20)
 #define HF_MAX_CHUNKS (1 << 18)
 
+/* These two are mapped by the daemon, which writes its own fields without touching the others. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct hf_meta);
 } hf_meta SEC(".maps");
 
-/* Mapped by the daemon, which writes its own fields without touching the others. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -18,6 +18,7 @@
 #include "base/crash_point.hpp"
 #include "decide.h"
 #include "holdfast.skel.h"
+#include "base/fnv.hpp"
 #include "kernel/gate_pins.hpp"
 #include "kernel/kallsyms.hpp"
 #include "kernel/pin_device.hpp"
@@ -60,13 +61,13 @@ struct RingDelete {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
 
-/// FNV-1a over the object: tells an upgrade of the same ABI.
+/// Tells an upgrade of the same ABI.
 std::uint64_t object_digest() {
   std::size_t size = 0;
-  const auto* bytes = static_cast<const unsigned char*>(hf_holdfast__elf_bytes(&size));
-  std::uint64_t digest = 0xcbf29ce484222325ull;
-  for (std::size_t i = 0; i < size; i++) digest = (digest ^ bytes[i]) * 0x100000001b3ull;
-  return digest;
+  const auto* bytes = static_cast<const char*>(hf_holdfast__elf_bytes(&size));
+  Fnv digest;
+  digest.add({bytes, size});
+  return digest.value();
 }
 
 /// What libbpf and the verifier said of the last load, kept for the error message: the last lines say why.
@@ -218,7 +219,12 @@ class Loader {
     HF_TRY(set_map_pins());
     if (int error = hf_holdfast__load(skeleton_.get()); error) return load_error(-error);
     crash_point("arm.loaded");
-    return set_meta();
+    return write_meta([](hf_meta& meta) {
+      meta.magic = HF_META_MAGIC;
+      meta.abi_version = HF_ABI_VERSION;
+      // Which object decides is said when it does: an upgrade that is cut off before is made again.
+      meta.object_digest = 0;
+    });
   }
 
   Status attach() {
@@ -256,7 +262,11 @@ class Loader {
     if (::rename(kNewLinksDirectory, kLinksDirectory) != 0) return sys_error(errno, "rename", kNewLinksDirectory);
     crash_point("arm.links");
     HF_TRY(remove_pins(kOldLinksDirectory));
-    return {};
+    return write_meta([this](hf_meta& meta) {
+      std::memset(meta.version, 0, sizeof meta.version);
+      std::strncpy(meta.version, version_.c_str(), sizeof meta.version - 1);
+      std::atomic_ref(meta.object_digest).store(object_digest());
+    });
   }
 
  private:
@@ -294,17 +304,14 @@ class Loader {
     return {};
   }
 
-  Status set_meta() {
-    int fd = bpf_map__fd(skeleton_->maps.hf_meta);
-    hf_meta meta{};
-    __u32 zero = 0;
-    if (bpf_map_lookup_elem(fd, &zero, &meta) != 0) return sys_error(errno, "read", "hf_meta");
-    meta.magic = HF_META_MAGIC;
-    meta.abi_version = HF_ABI_VERSION;
-    meta.object_digest = object_digest();
-    std::memset(meta.version, 0, sizeof meta.version);
-    std::strncpy(meta.version, version_.c_str(), sizeof meta.version - 1);
-    if (bpf_map_update_elem(fd, &zero, &meta, BPF_ANY) != 0) return sys_error(errno, "write", "hf_meta");
+  /// In place: the programs of an earlier daemon count in it meanwhile.
+  template <class Write>
+  Status write_meta(Write&& write) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    void* at = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton_->maps.hf_meta), 0);
+    if (at == MAP_FAILED) return sys_error(errno, "mmap", "hf_meta");
+    write(*static_cast<hf_meta*>(at));
+    ::munmap(at, page);
     return {};
   }
 
@@ -344,13 +351,20 @@ Status arm_anew(const std::string& version, KernelFunctions& kernel, bool had_st
   return outcome;
 }
 
-}  // namespace
+/// Is the gate this Holdfast's own, and as it was when a daemon saw that no hook is missing? To look again at all of the kernel's functions is most of the time
+/// that a takeover would take.
+bool still_complete() {
+  const auto meta = pinned_meta();
+  if (!meta || !*meta || (*meta)->magic != HF_META_MAGIC || (*meta)->abi_version != HF_ABI_VERSION || (*meta)->object_digest != object_digest()) return false;
+  const Fd map(bpf_obj_get(fmt::format("{}/hf_control", kMapsDirectory).c_str()));
+  hf_control control{};
+  const __u32 zero = 0;
+  return map && bpf_map_lookup_elem(map.get(), &zero, &control) == 0 && control.complete && control.complete == pins_and_modules() && !test_upgrade();
+}
 
-Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Gate::~Gate() = default;
-
-Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
-  KernelFunctions kernel;
+/// Whether what is pinned stays, and just an armed gate is left where it does not.
+Result<bool> arm_or_keep(const std::string& version, KernelFunctions& kernel) {
+  if (still_complete()) return true;
   HF_TRY_ASSIGN(auto state, gate_state(kernel));
   if (state.other_version)
     return fail(EPROTONOSUPPORT,
@@ -359,8 +373,19 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
                 kDetachHint);
   // An earlier daemon was killed while it armed the first gate: there are maps, and nothing that decides.
   if (state.unfinished) HF_TRY(gate_detach());
-  bool take_over = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
-  if (!take_over) HF_TRY(arm_anew(version, kernel, state.meta.has_value()));
+  const bool keep = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
+  if (!keep) HF_TRY(arm_anew(version, kernel, state.meta.has_value()));
+  return keep;
+}
+
+}  // namespace
+
+Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gate::~Gate() = default;
+
+Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
+  KernelFunctions kernel;
+  HF_TRY_ASSIGN(const bool take_over, arm_or_keep(version, kernel));
   // An upgrade that was cut off has left a second set of links, which would decide, and observe, everything twice.
   for (const char* directory : {kNewLinksDirectory, kOldLinksDirectory}) HF_TRY(remove_pins(directory));
   auto impl = std::make_unique<Impl>();
@@ -372,6 +397,7 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   gate->learn_offsets(kernel);
   gate->forget_traces();
   gate->impl_->symbols = kernel.take_symbols();
+  std::atomic_ref(gate->impl_->control->complete).store(pins_and_modules());
   return gate;
 }
 
@@ -386,8 +412,8 @@ void Gate::learn_offsets(KernelFunctions& kernel) {
   std::atomic_ref(impl_->control->pin_device).store(pin_device());
   auto device_name = std::atomic_ref(impl_->control->device_name_offset);
   auto xfs_inode = std::atomic_ref(impl_->control->xfs_inode_offset);
-  // What is built in has no folder there, and is found the first time.
-  const bool first = !std::exchange(impl_->looked, true);
+  // What is built in has no folder there, and is found the first time: by the daemon that has armed it, before it said that the gate is complete.
+  const bool first = !std::exchange(impl_->looked, true) && !std::atomic_ref(impl_->control->complete).load();
   const bool want_device = device_name.load() == 0 && (first || ::access("/sys/module/ib_core", F_OK) == 0);
   const bool want_xfs = xfs_inode.load() == 0 && (first || ::access("/sys/module/xfs", F_OK) == 0);
   if (!want_device && !want_xfs) return;

@@ -9,9 +9,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <limits>
+#include <sstream>
 
 #include "base/fd.hpp"
+#include "base/fnv.hpp"
 #include "kernel/gate.hpp"
+#include "kernel/paths.hpp"
 #include "kernel/probes.hpp"
 
 namespace hf {
@@ -102,8 +106,6 @@ Result<int> remove_pins(const std::string& directory) {
   return removed;
 }
 
-namespace {
-
 Result<std::optional<hf_meta>> pinned_meta() {
   Fd fd(bpf_obj_get(fmt::format("{}/hf_meta", kMapsDirectory).c_str()));
   if (!fd) {
@@ -124,7 +126,19 @@ Result<std::optional<hf_meta>> pinned_meta() {
   return meta;
 }
 
-}  // namespace
+std::uint64_t pins_and_modules() {
+  const auto modules = read_text("/proc/modules");
+  if (!modules || ::access(kCallPin, F_OK) != 0) return 0;
+  Fnv digest;
+  for (const auto& link : list_directory(kLinksDirectory)) digest.add(link);
+  std::istringstream lines(*modules);
+  // "xfs 2093056 1 - Live 0xffffffffc0a00000": how many use it comes and goes.
+  for (std::string name, size, users, by, state, address; lines >> name >> size >> users >> by >> state >> address;) {
+    lines.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+    for (const auto* part : {&name, &size, &state, &address}) digest.add(*part);
+  }
+  return digest.value();
+}
 
 Result<const struct btf*> KernelFunctions::btf() {
   if (!btf_) {

@@ -48,6 +48,12 @@ class KernelFunctions {
 };
 Result<GateState> gate_state(KernelFunctions& kernel);
 
+/// What is pinned as hf_meta; nothing where there is no such map. Of another version, only what all versions have.
+Result<std::optional<hf_meta>> pinned_meta();
+/// Digest of the pins, and of the kernel's modules and their places. The same again, before the next boot: no hook is missing that was not missing then.
+/// 0: can't be told.
+std::uint64_t pins_and_modules();
+
 /// A program of the gate and whether this kernel gets it.
 struct GateHook {
   const char* program;

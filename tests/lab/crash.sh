@@ -29,6 +29,22 @@ if [ -n "${3:-}" ]; then
   done
 fi
 
+section "an upgrade that is cut off"
+daemon_start
+kept_gate() { holdfast history --kind daemon --last 10 --json | jq -se 'map(select(.data.what == "started")) | last | .data.took_over'; }
+daemon_kill
+daemon_start
+check "a daemon takes over" same true "$(kept_gate)"
+daemon_kill
+check "an upgrade is killed" fails 137 '' env HOLDFAST_TEST_UPGRADE=1 HOLDFAST_CRASH_POINT=arm.attached:1 holdfastd --config /tmp/etc --state-dir /tmp/state
+daemon_start
+check "the next daemon makes it again" same false "$(kept_gate)"
+daemon_kill
+daemon_start
+check "and the one after takes over" same true "$(kept_gate)"
+daemon_kill
+holdfast gate detach --yes >/dev/null
+
 section "$runs daemons, killed one after the other"
 hf-lab-crash --runs "$runs" --seed "$seed" --verbose | tee /tmp/said || :
 figures=$(tail -n 1 /tmp/said)
