@@ -22,7 +22,7 @@ measure() { # BYTES COUNT
   awk -v bytes="$1" '$1 == bytes && NF >= 5 {printf "%.3f\n", bytes / ($4 * 1.048576)}' <<<"$out"
 }
 
-for round in 1 2 3 4 5 6 7; do
+for ((round = 1; round <= ${1:-7}; round++)); do
   declare -A off=() on=()
   for what in $([ $((round % 2)) = 0 ] && echo "off on" || echo "on off"); do
     [ "$what" = off ] || holdfast_on

@@ -62,7 +62,7 @@ state() { # STATE
 
 states=(none unguarded guarded sealed leased elsewhere fanotify)
 if command -v auditctl >/dev/null && auditctl -s >/dev/null 2>&1; then states+=(audit); fi
-for round in 1 2 3 4 5; do
+for ((round = 1; round <= ${1:-5}; round++)); do
   order=("${states[@]}")
   [ $((round % 2)) = 1 ] || mapfile -t order < <(printf '%s\n' "${states[@]}" | tac)
   for each in "${order[@]}"; do state "$each"; done

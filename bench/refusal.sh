@@ -13,7 +13,7 @@ swapon /mnt/hf/swap
 holdfast_on
 start hold holdfast hold /mnt/hf/leased
 hear hold '^lease '
-for round in 1 2 3 4 5 6 7; do
+for ((round = 1; round <= ${1:-7}; round++)); do
   declare -A kernel=() gate=()
   for what in $([ $((round % 2)) = 0 ] && echo "kernel gate" || echo "gate kernel"); do
     while read -r call time; do

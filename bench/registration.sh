@@ -10,7 +10,7 @@ file=/mnt/hf/file
 truncate -s 1G $file
 measure() { hf-bench-registration $file --bytes $(($1 << 20)) --count "$2"; } # MIB COUNT
 
-for round in 1 2 3 4 5; do
+for ((round = 1; round <= ${1:-5}; round++)); do
   declare -A off=() on=()
   # Which comes first alternates, so that a drift of the machine does not count for one of them.
   for what in $([ $((round % 2)) = 0 ] && echo "off on" || echo "on off"); do
