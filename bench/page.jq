@@ -3,17 +3,20 @@ def short: . as $n | if . >= 100 then round else . * 100 | round / 100 end | tos
 def three: . * 1000 | round / 1000 | tostring;
 "# Performance: what was measured\n",
 "Written by `./dev bench --write`, not by hand, on \($date) (\($machine)). Each ratio is the median of pairs that were measured one after the other in one run, the range",
-"is from the lower to the upper quartile. In the lab the processor is emulated in software, in which a short program in the kernel weighs more against",
-"what it is added to than on a real machine: ratios there are an upper bound for most of what is measured, and their targets are those of a real machine.\n",
+"is from the lower to the upper quartile. Times of the lab are counts of instructions, one a nanosecond, whatever the machine does beside it (--icount",
+"of `lab/run`). The processor there is emulated in software, in which a short program in the kernel weighs more against what it is added to than on a real machine: ratios are an upper",
+"bound for most of what is measured, and their targets are those of a real machine.\n",
 . as $results |
 "## The targets", "",
 "| what | target | measured | | shown by |", "|---|---|---|---|---|",
 ($targets[] | . as $target | [$results[] | select(.benchmark == $target.from and ($target.cases == null or (.case | IN($target.cases[]))))] as $of
   | (if has("met") then .met elif $of == [] then null else all($of[]; .met) end) as $met
   | "| \(.what) | \(.target) | " + (if .said then .said elif $of == [] then "not measured" else ($of | map("\(.case): \(.ratio | three)") | join("; ")) end) + " | "
-    + (if $met then "met" elif $met == null then (.reason // "") else "**missed**: \(.reason // "see below")" end) + " | `\(.command)` |"),
+    + (if $met then "met" elif .said == null and $of == [] then "" elif $met == null then (.reason // "") else "**missed**: \(.reason // "see below")" end) + " | `\(.command)` |"),
 "",
 (group_by(.benchmark)[] | "## \(.[0].benchmark)", "",
   "| case | where | baseline | measured | ratio | range | pairs | target |", "|---|---|---|---|---|---|---|---|",
   (.[] | "| \(.case) | \(.kernel) | \(.baseline | short) \(.unit) | \(.measured | short) \(.unit) | \(.ratio | three) | \(.ratio_low | three) to \(.ratio_high | three) | \(.pairs) | " +
-     (if .target == null then "" elif .met then "\(.target), met" else "**\(.target), missed**" end) + " |"), "")
+     (if .target == null then "" elif .met then "\(.target), met" else "**\(.target), missed**" end) + " |"), "",
+  ({"registration": ["registration", "What the lease adds to a registration, by size"], "io": ["calls", "What calls cost in each state"]}[.[0].benchmark] // empty
+   | "![\(.[1])](performance/\(.[0]).svg)", ""))
