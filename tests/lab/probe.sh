@@ -93,7 +93,7 @@ holdfast guard /mnt/hf --seal all
 sealed() { holdfast probe /mnt/hf --route user,root --json >"$program_dir/sealed" || { jq -c '.trials[] | select(.differences != [])' "$program_dir/sealed"; return 1; }; }
 check "is as the seals say" sealed
 check "they refuse without a lease" jq -e 'any(.trials[]; (.leased | not) and .result == "refused")' "$program_dir/sealed"
-holdfast unguard /mnt/hf
+holdfast guard /mnt/hf
 
 section "killed"
 watch_events
