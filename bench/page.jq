@@ -5,7 +5,7 @@ def three: . * 1000 | round / 1000 | tostring;
 "Written by `./dev bench --write`, not by hand, on \($date) (\($machine)). Each ratio is the median of pairs that were measured one after the other in one run, the range",
 "is from the lower to the upper quartile. Times of the lab are counts of instructions, one a nanosecond, whatever the machine does beside it (--icount",
 "of `lab/run`). The processor there is emulated in software, in which a short program in the kernel weighs more against what it is added to than on a real machine: ratios are an upper",
-"bound for most of what is measured, and their targets are those of a real machine.\n",
+"bound for most of what is measured, and their targets are those of a real machine. The guest's clock also runs on while everything there waits.\n",
 . as $results |
 "## The targets", "",
 "| what | target | measured | | shown by |", "|---|---|---|---|---|",
