@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define HF_ABI_VERSION 4u
+#define HF_ABI_VERSION 5u
 #define HF_META_MAGIC 0x48464d31u /* "HFM1" */
 
 #define HF_RANGE_END (~0ull) /* an end that means: to the end of the file and all that may follow */
@@ -184,7 +184,7 @@ enum hf_reason {
 
 #define HF_REASONS_POLICY (HF_REASON_READ_ONLY | HF_REASON_EXEMPT | HF_REASON_ODP) /* observed on purpose, not by failure */
 
-#define HF_PARTS_MAX 64
+#define HF_PARTS_MAX 1024 /* of one lease; as many ranges as one acquire may have: wire.h */
 #define HF_COMM_LEN 16
 #define HF_DEVICE_LEN 32
 

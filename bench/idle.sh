@@ -12,6 +12,8 @@ holdfast_on
 start hold hf-bench-lease /mnt/hf/elsewhere --hold 1000
 hear hold '^holding '
 sleep 600 & sleeper=$!
+# What came of the leases is over when it has been still for five seconds.
+until daemon=$(switches "${pid_of[daemon]}") && sleep 5 && [ "$(switches "${pid_of[daemon]}")" = "$daemon" ]; do :; done
 for _ in 1 2 3; do
   daemon=$(switches "${pid_of[daemon]}") still=$(switches $sleeper)
   sleep 20 # what is measured is this time

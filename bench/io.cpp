@@ -30,6 +30,8 @@ struct Options {
   std::vector<std::string> calls;
   unsigned batches = 40;
   bool refused = false;
+  bool immutable = false;
+  unsigned pause_ms = 0;
 };
 
 /// Of this thread, in and out of the kernel.
@@ -49,7 +51,14 @@ class Bench {
     if (fstat(fd_.get(), &status) != 0) die("fstat " + options.file);
     size_ = status.st_size;
     if (size_ < static_cast<off_t>(kBatch * kBlock)) throw std::runtime_error(fmt::format("{} wants {} bytes at least", options.file, kBatch * kBlock));
+    // Only once it is open: for writing nobody can open it then.
+    if (options.immutable) set_immutable(true);
   }
+  ~Bench() {
+    if (options_.immutable) set_immutable(false);
+  }
+  Bench(const Bench&) = delete;
+  Bench& operator=(const Bench&) = delete;
 
   /// @return nanoseconds of one call, the median over the batches
   double measure(const std::string& name) {
@@ -57,6 +66,7 @@ class Bench {
     std::vector<double> batches;
     for (unsigned batch = 0; batch <= options_.batches; batch++) {
       prepare(name);
+      pause();
       const double start = now_ns();
       for (unsigned i = 0; i < kBatch; i++)
         if (call(i) == options_.refused) die(name + (options_.refused ? " was not refused" : ""));
@@ -83,12 +93,14 @@ class Bench {
       };
     if (name == "fallocate") return [=, this](unsigned i) { return fallocate(fd_.get(), 0, at(i), kBlock) == 0; };
     if (name == "ftruncate") return [this](unsigned) { return ftruncate(fd_.get(), size_) == 0; };
+    if (name == "truncate") return [this](unsigned) { return truncate(options_.file.c_str(), 0) == 0; };
     if (name == "shrink") return [this](unsigned) { return ftruncate(fd_.get(), 0) == 0; };
     if (name == "punch") return [=, this](unsigned i) { return fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at(i), kBlock) == 0; };
-    if (name == "clone") {
-      clone_ = hf::Fd(open((options_.file + ".clone").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-      if (!clone_) die("open the clone");
-      return [this](unsigned) { return ioctl(clone_.get(), FICLONE, fd_.get()) == 0; };
+    if (name == "clone" || name == "clone-into") {
+      other_ = hf::Fd(open((options_.file + ".other").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+      if (!other_) die("open the other file");
+      const int from = name == "clone" ? fd_.get() : other_.get(), into = name == "clone" ? other_.get() : fd_.get();
+      return [=](unsigned) { return ioctl(into, FICLONE, from) == 0; };
     }
     throw std::runtime_error("no call \"" + name + "\"");
   }
@@ -103,8 +115,21 @@ class Bench {
     memory_ = static_cast<char*>(memory);
   }
 
+  void set_immutable(bool on) {
+    int flags = 0;
+    if (ioctl(fd_.get(), FS_IOC_GETFLAGS, &flags) != 0) die("FS_IOC_GETFLAGS");
+    flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    if (ioctl(fd_.get(), FS_IOC_SETFLAGS, &flags) != 0) die("FS_IOC_SETFLAGS");
+  }
+
+  /// In which others get the processor: what the kernel side told of a batch is read before the next, and its buffer is never full.
+  void pause() const {
+    const timespec time{options_.pause_ms / 1000, static_cast<long>(options_.pause_ms % 1000) * 1'000'000};
+    if (options_.pause_ms) nanosleep(&time, nullptr);
+  }
+
   const Options& options_;
-  hf::Fd fd_, clone_;
+  hf::Fd fd_, other_;
   std::vector<char> block_;
   off_t size_ = 0;
   char* memory_ = nullptr;
@@ -116,9 +141,11 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app{"Prints a line \"CALL NANOSECONDS\" for each call: the median of its processor time."};
   app.add_option("FILE", options.file)->required();
-  app.add_option("CALL", options.calls, "pread pwrite fault open fallocate ftruncate, shrink punch clone")->required();
+  app.add_option("CALL", options.calls, "pread pwrite fault open fallocate ftruncate, shrink truncate punch clone clone-into")->required();
   app.add_option("--batches", options.batches, "of 64 calls")->capture_default_str();
   app.add_flag("--refused", options.refused, "Each call must fail");
+  app.add_flag("--immutable", options.immutable, "FILE is made immutable (chattr +i) meanwhile");
+  app.add_option("--pause", options.pause_ms, "milliseconds between batches, not measured")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   try {
     Bench bench(options);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Ordinary calls on a file, with Holdfast in each of its states, an audit rule or a fanotify listener, against the same without any of them.
+# Ordinary calls on a file, with Holdfast in each of its states, an audit rule, a fanotify listener or fapolicyd, against the same without any of them.
 # Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
@@ -19,54 +19,66 @@ measure() { # STATE
   [ -n "${nanoseconds[$1.ftruncate]:-}" ]
 }
 
-# One state after the other, each begun and ended by itself.
+# One state after the other, each begun and ended by itself. Those with Holdfast share one daemon a round: loading its programs takes longer than all else.
 state() { # STATE
   case $1 in
     none) measure none ;;
-    unguarded) exempt; holdfast_on; measure "$1"; holdfast_off; rm /etc/holdfast/holdfast.toml ;;
-    guarded) holdfast_on; measure "$1"; holdfast_off ;;
+    unguarded) exempt; holdfast reload >/dev/null; measure "$1"; rm /etc/holdfast/holdfast.toml; holdfast reload >/dev/null ;;
+    guarded) measure "$1" ;;
     sealed)
-      holdfast_on
       holdfast guard /mnt/hf --seal reflink >/dev/null
       measure "$1"
-      holdfast unguard /mnt/hf >/dev/null
-      rm -f /etc/holdfast/conf.d/80-managed.toml
-      holdfast_off ;;
+      rm /etc/holdfast/conf.d/80-managed.toml
+      holdfast reload >/dev/null ;;
     leased)
-      holdfast_on
       start hold holdfast hold $file
       hear hold '^lease '
       measure "$1"
-      stop hold
-      holdfast_off ;;
+      stop hold ;;
     elsewhere)
-      holdfast_on
       start hold hf-bench-lease /mnt/hf/elsewhere --hold $elsewhere
       hear hold '^holding '
       measure "$1"
-      stop hold
-      holdfast_off ;;
+      stop hold ;;
     audit)
-      auditctl -q -e 1 >/dev/null
-      for call in pread64 pwrite64 openat fallocate ftruncate; do auditctl -a always,exit -F arch=b64 -S $call -F dir=/mnt/hf -F success=0; done
+      auditctl -e 1 >/dev/null
+      for call in pread pwrite openat fallocate ftruncate; do auditctl -a always,exit -F arch=b64 -S $call -F dir=/mnt/hf -F success=0; done
       measure "$1"
-      auditctl -q -D >/dev/null
-      auditctl -q -e 0 >/dev/null ;;
+      auditctl -D >/dev/null
+      auditctl -e 0 >/dev/null ;;
     fanotify)
       start listener hf-bench-fanotify /mnt/hf
       hear listener listening
       measure "$1"
       stop listener ;;
+    fapolicyd)
+      start listener fapolicyd --debug-deny --permissive
+      hear listener 'added /mnt/hf mount point'
+      hear listener 'Starting to listen for events'
+      measure "$1"
+      stop listener ;;
   esac
 }
 
-states=(none unguarded guarded sealed leased elsewhere fanotify)
-if command -v auditctl >/dev/null && auditctl -s >/dev/null 2>&1; then states+=(audit); fi
-for ((round = 1; round <= ${1:-5}; round++)); do
-  order=("${states[@]}")
-  [ $((round % 2)) = 1 ] || mapfile -t order < <(printf '%s\n' "${states[@]}" | tac)
-  for each in "${order[@]}"; do state "$each"; done
-  for each in "${states[@]:1}"; do
+# Which allows everything. Its database of trusted files is made anew, with nothing in it.
+prepare_fapolicyd() {
+  mount -t tmpfs -o "uid=$(id -u fapolicyd),gid=$(id -g fapolicyd),size=200M" fapolicyd /var/lib/fapolicyd
+  install -d -o fapolicyd -g fapolicyd /run/fapolicyd
+  rm -f /etc/fapolicyd/rules.d/* /etc/fapolicyd/trust.d/*
+  : >/etc/fapolicyd/fapolicyd.trust
+  echo 'allow perm=any all : all' >/etc/fapolicyd/fapolicyd.rules
+  sed -i 's/^trust = .*/trust = file/' /etc/fapolicyd/fapolicyd.conf
+}
+
+with_holdfast=(unguarded guarded sealed leased elsewhere) without=(none fanotify)
+if command -v fapolicyd >/dev/null; then
+  prepare_fapolicyd
+  without+=(fapolicyd)
+fi
+backwards() { printf '%s\n' "$@" | tac; }
+pairs() { # STATE...: of each call, against the last time without any of them
+  local each call target
+  for each; do
     for call in "${calls[@]}"; do
       target=null
       case $each.$call in
@@ -76,4 +88,27 @@ for ((round = 1; round <= ${1:-5}; round++)); do
       pair "$call, $each" ns "${nanoseconds[none.$call]}" "${nanoseconds[$each.$call]}" $target
     done
   done
+}
+rounds=${1:-5}
+for ((round = 1; round <= rounds; round++)); do
+  # Which come first alternates.
+  if [ $((round % 2)) = 1 ]; then
+    for each in "${without[@]}"; do state "$each"; done
+    holdfast_on
+    for each in "${with_holdfast[@]}"; do state "$each"; done
+    holdfast_off
+  else
+    holdfast_on
+    for each in $(backwards "${with_holdfast[@]}"); do state "$each"; done
+    holdfast_off
+    for each in $(backwards "${without[@]}"); do state "$each"; done
+  fi
+  pairs "${with_holdfast[@]}" "${without[@]:1}"
 done
+# Last: from the first rule on, every new process has its calls looked at, with rules or without.
+if command -v auditctl >/dev/null && auditctl -s >/dev/null 2>&1; then
+  for ((round = 1; round <= rounds; round++)); do
+    state audit
+    pairs audit
+  done
+fi

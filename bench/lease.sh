@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A lease by libholdfast, got and given back, against the kernel's own claims on a file. And the way of a refusal to the holder.
+# A lease by libholdfast, got and given back, against the kernel's own claims on a file and a lease of etcd, by one client and by 64. And the way of a refusal to the holder.
 # Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
@@ -7,11 +7,31 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 file=/mnt/hf/file
 dd if=/dev/zero of=$file bs=1M count=1 status=none
+kinds=(setlease flock ofd-lock)
+if command -v etcd >/dev/null; then
+  # On tmpfs: an fsync() costs it nothing, as it costs the others nothing.
+  start etcd etcd --data-dir /mnt/hf/etcd --log-level warn
+  until curl -sf http://127.0.0.1:2379/health >/dev/null; do
+    drain etcd
+    kill -0 "${pid_of[etcd]}" || { cat "${log_of[etcd]}"; exit 1; }
+  done
+  kinds+=(etcd)
+fi
 holdfast_on
-time_of() { hf-bench-lease $file --kind "$1" --count 300 | awk -v field="${2:-2}" '{print $field}'; }
-for _ in 1 2 3 4 5; do
-  lease=$(time_of holdfast)
-  for kind in setlease flock ofd-lock; do pair "lease, against $kind" us "$(time_of $kind)" "$lease"; done
+each_of() { hf-bench-lease $file --kind "$1" --clients "$2" --count "$3" | awk '{print $5}'; } # KIND CLIENTS COUNT
+for ((round = 1; round <= ${1:-5}; round++)); do
+  for clients in "1 300" "64 10"; do
+    read -r clients count <<<"$clients"
+    words="a lease"
+    [ "$clients" = 1 ] || words="a lease of $clients clients at once"
+    declare -A took=()
+    # Which come first alternates.
+    for kind in $([ $((round % 2)) = 1 ] && echo "holdfast ${kinds[*]}" || echo "${kinds[*]} holdfast"); do took[$kind]=$(each_of "$kind" "$clients" "$count"); done
+    for kind in "${kinds[@]}"; do pair "$words, against $kind" us "${took[$kind]}" "${took[holdfast]}"; done
+  done
+  # Figures of their own, against the targets: 100,000 a second are 10 us each.
+  pair "a lease and its end, against 100,000 a second" us 10 "${took[holdfast]}" 1
+  pair "a lease and its end, p99, against 100 us" us 100 "$(hf-bench-lease $file --count 300 | awk '{print $3}')" 1
+  pair "refusal to holder, p99, against 1 ms" us 1000 "$(hf-bench-lease $file --kind callback --count 200 | awk '{print $3}')" 1
 done
-# A figure of its own: against one millisecond, the target in the lab.
-for _ in 1 2 3 4 5; do pair "refusal to holder, p99, against 1 ms" us 1000 "$(hf-bench-lease $file --kind callback --count 200 | awk '{print $3}')" 1; done
+hf-bench-lease $file --kind callback --count 1000 --quantiles | while read -r part us; do series callback "$part" "$us"; done

@@ -6,7 +6,7 @@
 #define HF_MAX_LEASES (1 << 20)
 #define HF_MAX_CHUNKS (1 << 18)
 
-/* These two are mapped by the daemon, which writes its own fields without touching the others. */
+/* Mapped by the daemon, which writes its own fields without touching the others; hf_facts and hf_request are one answer and one question at a time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -33,6 +33,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct hf_facts);
 } hf_facts SEC(".maps");
@@ -40,6 +41,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
 	__type(value, struct hf_call);
 } hf_request SEC(".maps");
@@ -138,14 +140,14 @@ struct walk {
 	struct hf_part part;
 };
 
-/* A pinning call between its entry and its return, by thread. It holds the walk too: a program's stack has 512 bytes for all its calls. */
+/* A thread's pinning call between its entry and its return. It holds the walk too: a program's stack has 512 bytes for all its calls. */
 struct hf_pinning {
 	__u64 lease; /* 0: no file-backed part was found */
 	__u64 device;
 	__u64 address;
 	__u64 length_bytes;
-	__u64 start_ns;
-	__u64 passed; /* hf_fast::passed at entry */
+	__u64 start_ns; /* 0: no call is under way */
+	__u64 passed;	/* hf_fast::passed at entry */
 	__u32 access;
 	__u32 suspect; /* a break that overlaps was under way at entry */
 	__u32 reasons;
@@ -153,10 +155,9 @@ struct hf_pinning {
 	struct walk walk;
 };
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u64);
+	__type(key, int);
 	__type(value, struct hf_pinning);
 } hf_pinnings SEC(".maps");
 

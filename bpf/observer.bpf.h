@@ -107,18 +107,11 @@ static __always_inline void count_user(__u32 uid, __s64 n)
 		__sync_fetch_and_add(count, n);
 }
 
-static __always_inline __u32 current_uid(void)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	return BPF_CORE_READ(task, cred, uid.val);
-}
-
 /* A user's registrations beyond the quota leave nothing in the maps: those of others have their room. */
 static __always_inline bool over_quota(void)
 {
 	struct hf_control *c = control();
-	__u32 uid = current_uid();
+	__u32 uid = (__u32)bpf_get_current_uid_gid();
 	__u64 *count;
 
 	if (!uid || !c || !c->user_registrations)
@@ -204,30 +197,52 @@ __noinline int lease_unbind(__u64 id, struct hf_file_key *file)
 
 /* ---- records ---- */
 
-__noinline int record_fill(struct hf_lease *record, struct hf_pinning *pinning)
+static __always_inline void record_fill(struct hf_lease *record, const struct hf_pinning *pinning)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	struct hf_control *c = control();
 	__u64 ids = bpf_get_current_pid_tgid();
+	__u64 users = bpf_get_current_uid_gid();
 
-	if (!record || !pinning)
-		return 0;
+	record->id = pinning->lease;
+	record->umem = 0;
 	record->address = pinning->address;
 	record->length_bytes = pinning->length_bytes;
 	record->since_ns = pinning->start_ns;
-	record->holder_start = BPF_CORE_READ(task, group_leader, start_boottime);
+	record->holder_start = bpf_get_current_task_btf()->group_leader->start_boottime;
 	record->tgid = ids >> 32;
 	record->tid = (__u32)ids;
-	record->uid = BPF_CORE_READ(task, cred, uid.val);
-	record->gid = BPF_CORE_READ(task, cred, gid.val);
+	record->uid = (__u32)users;
+	record->gid = users >> 32;
 	record->access = pinning->access;
+	record->reasons = pinning->reasons;
+	record->parts = pinning->walk.parts;
 	record->kind = HF_LEASE_REGISTRATION;
 	record->state = HF_STATE_PINNING;
 	record->odp = pinning->odp;
+	record->counted = 0;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
+	__builtin_memset(record->device, 0, sizeof(record->device));
 	if (c && c->device_name_offset && pinning->device)
 		bpf_probe_read_kernel_str(record->device, sizeof(record->device), (void *)pinning->device + c->device_name_offset);
-	return 0;
+}
+
+/* Makes the record of the pinning's lease. @param counted 1: it counts towards its user's quota. @return 0, or an error where the map is full */
+__noinline int record_put(struct hf_pinning *pinning, int counted)
+{
+	/* On the stack, since 6.1 takes a map's new value from nowhere else here; and by itself, since a stack is short. */
+	struct hf_lease record;
+	__u64 id;
+	int error;
+
+	if (!pinning)
+		return -EINVAL;
+	id = pinning->lease;
+	record_fill(&record, pinning);
+	record.counted = counted;
+	error = bpf_map_update_elem(&hf_leases, &id, &record, BPF_ANY);
+	if (!error && counted)
+		count_user(record.uid, 1);
+	return error;
 }
 
 /* Says whose registration is left without a record. */
@@ -241,9 +256,9 @@ __noinline int tell_quota(struct hf_pinning *pinning)
 			bpf_ringbuf_discard(event, 0);
 		return 0;
 	}
-	__builtin_memset(event, 0, sizeof(*event));
 	event->kind = HF_EVENT_QUOTA;
 	event->tgid = bpf_get_current_pid_tgid() >> 32;
+	event->lease = 0;
 	event->time_ns = bpf_ktime_get_boot_ns();
 	record_fill(&event->record, pinning);
 	bpf_ringbuf_submit(event, 0);
@@ -266,13 +281,43 @@ static __always_inline struct inode *viewed_inode(struct file *file, struct inod
 	return (struct inode *)view.inode;
 }
 
+/* @param inode a pointer that the verifier trusts: read without the checks that an address takes */
+static __always_inline void look_at_file(struct walk *walk, struct inode *inode)
+{
+	struct super_block *super = inode->i_sb;
+
+	walk->is_file = (inode->i_mode & S_IFMT) == S_IFREG;
+	walk->page_shift = super->s_blocksize_bits;
+	walk->owner = inode->i_uid.val;
+	walk->part.file.inode = inode->i_ino;
+	walk->part.file.device = super->s_dev;
+	walk->part.file.generation = inode->i_generation;
+	walk->part.magic = super->s_magic;
+	walk->part.flags = inode->i_flags & S_DAX ? HF_PART_DAX : 0;
+}
+
+/* The same of an address. */
+static __always_inline void look_at_viewed(struct walk *walk, struct inode *inode)
+{
+	struct super_block *super = BPF_CORE_READ(inode, i_sb);
+
+	walk->is_file = (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFREG;
+	walk->page_shift = BPF_CORE_READ(super, s_blocksize_bits);
+	walk->owner = BPF_CORE_READ(inode, i_uid.val);
+	walk->part.file.inode = BPF_CORE_READ(inode, i_ino);
+	walk->part.file.device = BPF_CORE_READ(super, s_dev);
+	walk->part.file.generation = BPF_CORE_READ(inode, i_generation);
+	walk->part.magic = BPF_CORE_READ(super, s_magic);
+	walk->part.flags = BPF_CORE_READ(inode, i_flags) & S_DAX ? HF_PART_DAX : 0;
+}
+
 /* @param held points to a pointer on the stack, since callbacks get stack only */
 static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma, struct hf_pinning **held)
 {
 	struct hf_pinning *pinning = *held;
 	struct walk *walk;
 	struct file *file = vma->vm_file;
-	struct inode *inode;
+	struct inode *inode, *viewed;
 	__u64 first, end, file_first = 0;
 
 	if (!pinning)
@@ -284,25 +329,21 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 	if (!file || !(vma->vm_flags & VM_MAYSHARE))
 		return 0;
 	inode = file->f_inode;
-	if ((inode->i_mode & S_IFMT) == S_IFCHR)
-		inode = viewed_inode(file, inode, &file_first);
-	if (!inode || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG)
-		return 0;
+	if ((inode->i_mode & S_IFMT) == S_IFCHR) {
+		viewed = viewed_inode(file, inode, &file_first);
+		if (!viewed)
+			return 0;
+		look_at_viewed(walk, viewed);
+	} else {
+		look_at_file(walk, inode);
+	}
 	first = walk->at > vma->vm_start ? walk->at : vma->vm_start;
 	end = walk->end < vma->vm_end ? walk->end : vma->vm_end;
-	walk->is_file = 1;
 	/* mmap() clears VM_SHARED where the descriptor was not open for writing. */
 	walk->writer = !!(vma->vm_flags & VM_SHARED);
-	walk->page_shift = BPF_CORE_READ(inode, i_sb, s_blocksize_bits);
-	walk->owner = BPF_CORE_READ(inode, i_uid.val);
-	walk->part.file.inode = BPF_CORE_READ(inode, i_ino);
-	walk->part.file.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	walk->part.file.generation = BPF_CORE_READ(inode, i_generation);
 	walk->part.address = first;
 	walk->part.first = file_first + ((__u64)vma->vm_pgoff << 12) + (first - vma->vm_start);
 	walk->part.end = walk->part.first + (end - first);
-	walk->part.magic = BPF_CORE_READ(inode, i_sb, s_magic);
-	walk->part.flags = BPF_CORE_READ(inode, i_flags) & S_DAX ? HF_PART_DAX : 0;
 	return 0;
 }
 
@@ -411,21 +452,10 @@ static long walk_step(__u32 index, struct hf_pinning **held)
 	return 0;
 }
 
-/* @return the record of a new id, all zeroes; NULL where the map is full */
-static __always_inline struct hf_lease *record_new(__u64 id)
-{
-	static const struct hf_lease none;
-
-	if (bpf_map_update_elem(&hf_leases, &id, &none, BPF_ANY))
-		return NULL;
-	return bpf_map_lookup_elem(&hf_leases, &id);
-}
-
 /* Finds the file-backed parts of the registration, leases them, and makes the record. */
 __noinline int walk_and_record(struct hf_pinning *pinning)
 {
 	struct hf_pinning *held = pinning;
-	struct hf_lease *record;
 	struct walk *walk;
 	__u64 id;
 
@@ -446,16 +476,8 @@ __noinline int walk_and_record(struct hf_pinning *pinning)
 	id = pinning->lease;
 	if (!id)
 		return 0;
-	record = record_new(id);
-	if (record) {
-		record->id = id;
-		record->parts = walk->parts;
-		record->reasons = pinning->reasons;
-		record_fill(record, pinning);
-		record->counted = 1;
-		count_user(record->uid, 1);
+	if (!record_put(pinning, 1))
 		return 0;
-	}
 	/* Without a record nobody could end it: give the slots back, count it, and have the daemon look. */
 	bpf_loop(walk->parts < HF_PARTS_MAX ? walk->parts : HF_PARTS_MAX, end_part, &id, 0);
 	pinning->lease = 0;
@@ -466,18 +488,28 @@ __noinline int walk_and_record(struct hf_pinning *pinning)
 
 /* ---- entry and return of the pinning call ---- */
 
+/* Of the current thread, new or from its last call. @param flags BPF_LOCAL_STORAGE_GET_F_CREATE or 0 */
+static __always_inline struct hf_pinning *pinning_of_thread(__u64 flags)
+{
+	return bpf_task_storage_get(&hf_pinnings, bpf_get_current_task_btf(), 0, flags);
+}
+
 static __always_inline int pin_entry(__u64 device, __u64 address, __u64 length, __u32 access, __u32 odp)
 {
-	static const struct hf_pinning none;
-	__u64 thread = bpf_get_current_pid_tgid();
 	__u64 now = bpf_ktime_get_boot_ns();
-	struct hf_pinning *pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
+	struct hf_pinning *pinning = pinning_of_thread(BPF_LOCAL_STORAGE_GET_F_CREATE);
 
+	if (!pinning) {
+		COUNT(registrations, 1);
+		COUNT(unprotected, 1);
+		tell(HF_EVENT_INCOMPLETE, 0, NULL);
+		return 0;
+	}
 	/* While programs are replaced, the old and the new ones see the same call: the first has done it. */
-	if (pinning && pinning->device == device && pinning->address == address && pinning->length_bytes == length && pinning->odp == odp &&
+	if (pinning->device == device && pinning->address == address && pinning->length_bytes == length && pinning->odp == odp &&
 	    now - pinning->start_ns < SAME_CALL_NS)
 		return 0;
-	if (pinning && pinning->lease) {
+	if (pinning->start_ns && pinning->lease) {
 		/* This thread's last call never returned as far as we saw: its lease stays, without an end that we could see. */
 		__u64 missed = pinning->lease;
 		struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &missed);
@@ -486,25 +518,19 @@ static __always_inline int pin_entry(__u64 device, __u64 address, __u64 length, 
 			record->reasons |= HF_REASON_MISSED_RETURN;
 	}
 	COUNT(registrations, 1);
-	if (bpf_map_update_elem(&hf_pinnings, &thread, &none, BPF_ANY))
-		goto no_room;
-	pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
-	if (!pinning)
-		goto no_room;
+	pinning->lease = 0;
 	pinning->device = device;
 	pinning->address = address;
 	pinning->length_bytes = length;
-	pinning->access = access;
-	pinning->odp = odp;
 	pinning->start_ns = now;
 	pinning->passed = passed_total();
+	pinning->access = access;
+	pinning->suspect = 0;
+	pinning->odp = odp;
+	pinning->walk.over_quota = 0;
 	walk_and_record(pinning);
 	if (!pinning->lease && !pinning->reasons)
-		bpf_map_delete_elem(&hf_pinnings, &thread);
-	return 0;
-no_room:
-	COUNT(unprotected, 1);
-	tell(HF_EVENT_INCOMPLETE, 0, NULL);
+		pinning->start_ns = 0;
 	return 0;
 }
 
@@ -566,12 +592,8 @@ __noinline int settle(struct hf_pinning *pinning, __u64 umem)
 	id = pinning->lease;
 	if (!id && (pinning->reasons & HF_REASON_VMA_BUSY)) {
 		/* Nothing is known of its mappings: a record without parts, for the daemon to complete. */
-		id = new_id();
-		record = record_new(id);
-		if (record) {
-			record->id = id;
-			record_fill(record, pinning);
-		}
+		id = pinning->lease = new_id();
+		record_put(pinning, 0);
 	}
 	record = bpf_map_lookup_elem(&hf_leases, &id);
 	if (!record)
@@ -596,16 +618,15 @@ __noinline int settle(struct hf_pinning *pinning, __u64 umem)
 
 static __always_inline int pin_return(__u64 umem)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct hf_pinning *pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
+	struct hf_pinning *pinning = pinning_of_thread(0);
 
-	if (!pinning)
+	if (!pinning || !pinning->start_ns)
 		return 0;
 	if (umem >= (__u64)-MAX_ERRNO || !umem)
 		lease_end(pinning->lease, 1);
 	else
 		settle(pinning, umem);
-	bpf_map_delete_elem(&hf_pinnings, &thread);
+	pinning->start_ns = 0;
 	return 0;
 }
 
@@ -637,8 +658,6 @@ int hf_odp_return(struct pt_regs *ctx)
 SEC("kprobe")
 int hf_odp_implicit_return(struct pt_regs *ctx)
 {
-	static const struct hf_pinning implicit = {.odp = 1, .length_bytes = ~0ull};
-	__u64 thread = bpf_get_current_pid_tgid();
 	struct hf_pinning *pinning;
 	struct hf_lease *record;
 	__u64 umem = PT_REGS_RC(ctx);
@@ -649,19 +668,26 @@ int hf_odp_implicit_return(struct pt_regs *ctx)
 	COUNT(registrations, 1);
 	COUNT(unprotected, 1);
 	id = new_id();
-	record = record_new(id);
-	bpf_map_update_elem(&hf_pinnings, &thread, &implicit, BPF_ANY);
-	pinning = bpf_map_lookup_elem(&hf_pinnings, &thread);
-	if (record && pinning) {
+	pinning = pinning_of_thread(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (pinning) {
+		pinning->lease = id;
+		pinning->device = 0;
+		pinning->address = 0;
+		pinning->length_bytes = ~0ull;
 		pinning->start_ns = bpf_ktime_get_boot_ns();
-		record_fill(record, pinning);
-		record->id = id;
-		record->umem = umem;
-		record->reasons = HF_REASON_IMPLICIT_ODP;
-		record->state = HF_STATE_UNPROTECTED;
-		bpf_map_update_elem(&hf_umems, &umem, &id, BPF_ANY);
+		pinning->access = 0;
+		pinning->reasons = HF_REASON_IMPLICIT_ODP;
+		pinning->odp = 1;
+		pinning->walk.parts = 0;
+		record_put(pinning, 0);
+		record = bpf_map_lookup_elem(&hf_leases, &id);
+		if (record) {
+			record->umem = umem;
+			record->state = HF_STATE_UNPROTECTED;
+			bpf_map_update_elem(&hf_umems, &umem, &id, BPF_ANY);
+		}
+		pinning->start_ns = 0;
 	}
-	bpf_map_delete_elem(&hf_pinnings, &thread);
 	tell(HF_EVENT_REGISTERED, id, NULL);
 	return 0;
 }

@@ -70,8 +70,10 @@ __noinline int may_hold(__u32 device, __u32 flags, __u32 owner)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct hf_listed key = {.device = device, .list = HF_LIST_HOLDER_USER};
 
+	if (!(flags & HF_MOUNT_HOLDERS_LISTED))
+		return 1;
 	key.id = BPF_CORE_READ(task, cred, euid.val);
-	if (!(flags & HF_MOUNT_HOLDERS_LISTED) || !key.id)
+	if (!key.id)
 		return 1;
 	if ((flags & HF_MOUNT_HOLDERS_OWNER) && key.id == owner)
 		return 1;

@@ -77,9 +77,7 @@ class Target {
     endpoint_check(rdma_post_send(peer_, nullptr, &messages_[0], sizeof messages_[0], messages_mr_, 0), "rdma_post_send");
     endpoint_check(endpoint_sent(peer_), "the peer");
   }
-  bool heard(recall_word word) {
-    return endpoint_received_within(peer_, RECALL_PATIENCE_MS) && messages_[1].word == static_cast<std::uint32_t>(word);
-  }
+  bool heard(recall_word word) { return endpoint_received_within(peer_, RECALL_PATIENCE_MS) && messages_[1].word == static_cast<std::uint32_t>(word); }
 
   int fd_;
   rdma_cm_id* peer_;

@@ -20,10 +20,34 @@ start() {
   : >"${log_of[$name]}"
 }
 
+# Leaves in $clock_s seconds that have really passed. With --icount the guest's own clock leaps from timer to timer while all waits for the host,
+# as for its files: minutes in an instant. Its RTC stays the host's.
+look_at_clock() {
+  if [ "${LAB_ICOUNT:-0}" = 1 ]; then read -r clock_s </sys/class/rtc/rtc0/since_epoch; else clock_s=$SECONDS; fi
+}
+
+# line_of NAME UNTIL: leaves its next line in $line. Status 1: it has ended, with $line unfinished; more than 128: no line by then.
+line_of() {
+  local status part
+  line=''
+  look_at_clock
+  while [ "$clock_s" -lt "$2" ]; do
+    status=0
+    IFS= read -r -t $(($2 - clock_s)) -u "${ear_of[$1]}" part || status=$?
+    line+=$part
+    [ $status -gt 128 ] || return $status
+    look_at_clock
+  done
+  return 142
+}
+
 # hear NAME PATTERN: reads on to the line that matches the regular expression, and leaves it in $heard. False when it ends or takes too long.
 hear() {
-  local name=$1 pattern=$2 until=$((SECONDS + hear_bound_s))
-  while [ $SECONDS -lt $until ] && IFS= read -r -t $((until - SECONDS)) -u "${ear_of[$name]}" heard; do
+  local name=$1 pattern=$2 until clock_s line
+  look_at_clock
+  until=$((clock_s + hear_bound_s))
+  while line_of "$name" $until; do
+    heard=$line
     printf '%s\n' "$heard" >>"${log_of[$name]}"
     [[ $heard =~ $pattern ]] && return 0
   done
@@ -37,9 +61,10 @@ tell() { printf '%s\n' "$2" >&"${mouth_of[$1]}"; }
 
 # ended NAME: waits for its end, leaves what it still said in the log, and returns its status.
 ended() {
-  local name=$1 status=0 reading=0 line ear=${ear_of[$1]} mouth=${mouth_of[$1]}
+  local name=$1 status=0 reading=0 clock_s line ear=${ear_of[$1]} mouth=${mouth_of[$1]}
   while [ $reading = 0 ]; do
-    IFS= read -r -t "$hear_bound_s" -u "$ear" line || reading=$?
+    look_at_clock
+    line_of "$name" $((clock_s + hear_bound_s)) || reading=$?
     [ -z "$line" ] || printf '%s\n' "$line" >>"${log_of[$name]}"
   done
   # Its output is still open after all that time: it does not want to end.

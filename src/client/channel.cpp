@@ -12,8 +12,6 @@
 namespace hf::client {
 
 namespace {
-constexpr std::size_t kReadBytes = 64u << 10;
-
 /// recv(), with the descriptors that came along.
 ssize_t receive_with(int socket, char* to, std::size_t bytes, std::deque<Fd>& descriptors) {
   iovec part{to, bytes};
@@ -104,11 +102,9 @@ bool Channel::cancel(std::uint64_t cookie) {
 int Channel::receive() {
   // Bounded, so that a flood of events can't keep a caller here: what is left makes the socket readable again.
   for (int rounds = 0; rounds < 64; ++rounds) {
-    const std::size_t had = in_.size();
-    in_.resize(had + kReadBytes);
-    const ssize_t count = receive_with(socket_.get(), in_.data() + had, kReadBytes, descriptors_);
+    const ssize_t count = receive_with(socket_.get(), piece_->data(), kReadBytes, descriptors_);
     const int error = errno;
-    in_.resize(had + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (count > 0) in_.append(piece_->data(), static_cast<std::size_t>(count));
     if (count == 0) return -ECONNRESET;
     if (count < 0) {
       if (error == EINTR) continue;

@@ -4,8 +4,10 @@
 // Functions return 0 or a negative errno; after any failure the channel is of no further use.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,6 +52,7 @@ class Channel {
   void shutdown();
 
  private:
+  static constexpr std::size_t kReadBytes = 64u << 10;
   struct Outgoing {
     std::uint64_t cookie;
     std::string bytes;
@@ -59,7 +62,8 @@ class Channel {
 
   Fd socket_;
   std::deque<Outgoing> out_;
-  std::deque<Fd> descriptors_;  ///< that came
+  std::deque<Fd> descriptors_;                                                             ///< that came
+  std::unique_ptr<std::array<char, kReadBytes>> piece_{new std::array<char, kReadBytes>};  ///< of one read; not written to before
   std::string in_;
   std::size_t consumed_ = 0;  ///< bytes of in_ that were taken
 };

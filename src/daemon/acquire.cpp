@@ -20,6 +20,8 @@
 namespace hf {
 namespace {
 
+static_assert(HF_WIRE_RANGES_MAX <= HF_PARTS_MAX, "a lease may have as many ranges as a request");
+
 /// The file as it is now, as far as the event loop can tell without waiting.
 struct Candidate {
   hf_facts seen{};

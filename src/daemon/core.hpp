@@ -97,6 +97,8 @@ class Core {
   void take_existing(std::vector<rdma::ExistingRegion> regions);
   /// Their end can't be observed: call still_existing() with what the kernel lists while there are any.
   bool has_existing() const { return !existing_.empty(); }
+  /// Is there something that maintain() has to look at again, although nothing happens?
+  bool housework_waits() const { return sweep_due_ || !unsettled_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time(); }
   void still_existing(const std::vector<rdma::ExistingRegion>& regions);
 
   /// Leases of processes.

@@ -16,6 +16,7 @@
 #include "catalog/break_sources.hpp"
 #include "catalog/choke_points.hpp"
 #include "daemon/json.hpp"
+#include "daemon/kernel_tells.hpp"
 #include "daemon/record.hpp"
 #include "daemon/words.hpp"
 #include "lease/seals.hpp"
@@ -25,6 +26,7 @@ namespace {
 
 constexpr std::size_t kSurveysRunning = 2;
 constexpr auto kHousekeeping = std::chrono::seconds(1);
+constexpr std::array<std::string_view, 1> kModules = {"module"};
 
 std::string denial_line(const Denial& denial) {
   const auto& breaker = denial.breaker;
@@ -84,6 +86,7 @@ Daemon::Daemon(GateLike& gate, Listener listener, Options options)
       acceptor_(io_),
       signals_(io_),
       hangups_(io_),
+      house_due_(io_),
       metrics_(io_, metrics_answers()) {
   server_ = {.version = options_.version, .socket = options_.socket, .started_ns = boot_time_ns(), .node = node_, .read_events = [this] {
                // All that a full buffer holds, and not what comes meanwhile.
@@ -270,6 +273,8 @@ Status Daemon::run() {
   asio::co_spawn(io_, accept(), asio::detached);
   asio::co_spawn(io_, follow_gate(), asio::detached);
   asio::co_spawn(io_, keep_house(), asio::detached);
+  asio::co_spawn(io_, follow_modules(), asio::detached);
+  asio::co_spawn(io_, follow_settings_of_clock(), asio::detached);
   asio::co_spawn(io_, feed_watchdog(), asio::detached);
   asio::co_spawn(io_, follow_mounts(), asio::detached);
   asio::co_spawn(io_, follow_hangups(), asio::detached);
@@ -311,7 +316,8 @@ void Daemon::admit(Session::Socket socket) {
     ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
-  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get(), recalls_.get(), histories_.get()}, std::move(socket), *peer);
+  auto session = std::make_shared<Session>(SessionContext{*core_, pools_, server_, orders_.get(), recalls_.get(), histories_.get(), [this] { stir(); }},
+                                           std::move(socket), *peer);
   sessions_.insert(session);
   server_.connections = sessions_.size();
   asio::co_spawn(io_, serve(std::move(session)), asio::detached);
@@ -343,25 +349,55 @@ asio::awaitable<void> Daemon::follow_gate() {
     // Everybody else has a turn in between: a breaker that never stops must not keep the daemon from its clients.
     while (read_gate()) co_await asio::post(io_, asio::use_awaitable);
     co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+    stir();
   }
   if (error != asio::error::operation_aborted)
     log_error({error.value(), "the gate's events can't be followed any more: " + error.message(), "Restart holdfastd; the gate goes on refusing."});
 }
 
+/// At rest no clock runs: what happens stirs it (events of the gate, requests, modules), and then there is housework until nothing waits any more.
 asio::awaitable<void> Daemon::keep_house() {
-  asio::steady_timer timer(io_);
-  asio::error_code error;
-  while (!error) {
-    timer.expires_after(kHousekeeping);
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-    gate_.learn_offsets();
-    core_->maintain(boot_time_ns());
-    if (core_->has_existing())
-      if (const auto regions = rdma::existing_regions()) core_->still_existing(*regions);
-    recalls_->tick();
-    drop_idle_watches();
-    refresh_symbols();
+  for (;;) {
+    at_rest_ = !std::exchange(stirred_, false) && !housework_waits();
+    if (at_rest_)
+      house_due_.expires_at(asio::steady_timer::time_point::max());
+    else
+      house_due_.expires_after(kHousekeeping);
+    asio::error_code error;
+    co_await house_due_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (!error) house_work();
   }
+}
+
+void Daemon::house_work() {
+  gate_.learn_offsets();
+  core_->maintain(boot_time_ns());
+  if (core_->has_existing())
+    if (const auto regions = rdma::existing_regions()) core_->still_existing(*regions);
+  recalls_->tick();
+  drop_idle_watches();
+  refresh_symbols();
+}
+
+bool Daemon::housework_waits() const { return uevents_lost_ || recalls_->size() != 0 || core_->housework_waits(); }
+
+void Daemon::stir() {
+  stirred_ = true;
+  if (at_rest_) house_due_.cancel();
+}
+
+asio::awaitable<void> Daemon::follow_modules() {
+  const auto ended = co_await follow_uevents(kModules, [this] { stir(); });
+  uevents_lost_ = true;
+  stir();
+  log_error({ended.error().code, "uevents can't be followed: new modules are looked for each second instead", {}});
+}
+
+asio::awaitable<void> Daemon::follow_settings_of_clock() {
+  const auto ended = co_await follow_clock([this] {
+    if (journal_) journal_->look();
+  });
+  log_error({ended.error().code, "settings of the clock can't be followed: the journal notes them with its next entry", {}});
 }
 
 /// An event loop that hangs is restarted by the service manager; the gate decides meanwhile.
@@ -449,6 +485,7 @@ void Daemon::next_survey() {
       asio::post(io_, [this, request, result] {
         surveys_running_--;
         core_->surveyed(request, std::move(*result));
+        stir();
         next_survey();
       });
     });

@@ -56,6 +56,11 @@ class Daemon {
   asio::awaitable<void> accept();
   asio::awaitable<void> follow_gate();
   asio::awaitable<void> keep_house();
+  void house_work();
+  bool housework_waits() const;
+  void stir();
+  asio::awaitable<void> follow_modules();
+  asio::awaitable<void> follow_settings_of_clock();
   asio::awaitable<void> follow_mounts();
   asio::awaitable<void> feed_watchdog();
   asio::awaitable<void> follow_hangups();
@@ -94,6 +99,10 @@ class Daemon {
   asio::local::stream_protocol::acceptor acceptor_;
   asio::signal_set signals_;
   asio::signal_set hangups_;
+  asio::steady_timer house_due_;
+  bool stirred_ = true;        ///< something has happened since the last housework
+  bool at_rest_ = false;       ///< no housework is due
+  bool uevents_lost_ = false;  ///< not to be followed: looked for each time instead
   MetricsServer metrics_;
   Passing passing_;
   std::set<std::shared_ptr<Session>> sessions_;

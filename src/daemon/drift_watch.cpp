@@ -2,9 +2,7 @@
 #include "daemon/drift_watch.hpp"
 
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <sys/inotify.h>
-#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,12 +11,14 @@
 #include <asio/post.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
+#include <array>
 #include <filesystem>
 #include <set>
 
 #include "catalog/break_sources.hpp"
 #include "daemon/beside.hpp"
 #include "daemon/configuration.hpp"
+#include "daemon/kernel_tells.hpp"
 #include "daemon/words.hpp"
 #include "kernel/gate_pins.hpp"
 #include "kernel/paths.hpp"
@@ -33,6 +33,7 @@ namespace {
 
 constexpr const char* kSwaps = "/proc/swaps";
 constexpr const char* kFtrace = "/proc/sys/kernel/ftrace_enabled";
+constexpr std::array<std::string_view, 3> kSubsystems = {"module", "infiniband", "block"};
 constexpr std::uint32_t kFileChanges = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB;
 
 /// Modules that bring a source of the catalogue with them.
@@ -72,17 +73,6 @@ void put_configuration(Sample& now, const std::string& directory, const std::str
   for (auto& file : qualify::files_in(root + directory + "/conf.d", ".toml")) files.push_back(std::move(file));
   for (const auto& file : files)
     if (const auto digest = qualify::sha256_of_file(file)) now["configuration " + file.substr(root.size())] = "sha256 " + digest->substr(0, 16);
-}
-
-/// Does a uevent tell of something that is watched? Its text: "add@/module/loop", then KEY=VALUE, each with a zero behind.
-bool concerns(std::string_view event) {
-  for (std::size_t at = 0; at < event.size();) {
-    const auto end = std::min(event.find('\0', at), event.size());
-    const auto word = event.substr(at, end - at);
-    if (word == "SUBSYSTEM=module" || word == "SUBSYSTEM=infiniband" || word == "SUBSYSTEM=block") return true;
-    at = end + 1;
-  }
-  return false;
 }
 
 }  // namespace
@@ -179,37 +169,9 @@ asio::awaitable<void> DriftWatch::follow_swaps() {
   }
 }
 
-/// The kernel's own uevents, not udev's: they come without a daemon in between.
 asio::awaitable<void> DriftWatch::follow_devices() {
-  Fd socket(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT));
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = 1;
-  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    outside_.report({errno, "uevents can't be followed: new modules and adapters are seen with the next mount only", {}});
-    co_return;
-  }
-  Descriptor events(io_);
-  asio::error_code error;
-  events.assign(socket.get(), error);
-  if (error) co_return;
-  socket.release();
-  std::vector<char> buffer(8192);
-  while (!error) {
-    co_await events.async_wait(Descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
-    bool any = false;
-    for (;;) {
-      const ssize_t got = ::recv(events.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-      // Lost ones (ENOBUFS) may have been of ours.
-      if (got < 0 && errno == ENOBUFS) {
-        any = true;
-        continue;
-      }
-      if (got < 0) break;
-      any = any || concerns({buffer.data(), static_cast<std::size_t>(got)});
-    }
-    if (any) look_soon();
-  }
+  const auto ended = co_await follow_uevents(kSubsystems, [this] { look_soon(); });
+  outside_.report({ended.error().code, "uevents can't be followed: new modules and adapters are seen with the next mount only", {}});
 }
 
 /// Adding a folder that is watched already changes nothing: new ones join as they come.

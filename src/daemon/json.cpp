@@ -137,7 +137,7 @@ std::string denial_event_json(const Denial& denial) {
   return json_text(object);
 }
 
-std::string lease_event_json(const char* event, const Lease& lease, std::uint64_t time_ns) {
+std::string lease_event_json(const char* event, const Lease& lease, std::uint64_t time_ns, bool found) {
   Json object{{"schema", kEventSchema},
               {"event", event},
               {"time", wall_clock(time_ns)},
@@ -153,6 +153,7 @@ std::string lease_event_json(const char* event, const Lease& lease, std::uint64_
                                {"file", file_key_json(file.key)},
                                {"extents", extents_json(file.extents)},
                                {"unprotected", extents_json(file.unprotected)}});
+  if (found) object["found"] = true;
   return json_text(object);
 }
 

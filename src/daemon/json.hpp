@@ -32,7 +32,8 @@ std::string denial_event_json(const Denial& denial);
 std::string escape_event_json(const Escape& escape);
 /// @param event "registration", "registration_ended", "lease", "lease_ended"
 /// @param time_ns CLOCK_BOOTTIME
-std::string lease_event_json(const char* event, const Lease& lease, std::uint64_t time_ns);
+/// @param found true: it was there before this daemon was
+std::string lease_event_json(const char* event, const Lease& lease, std::uint64_t time_ns, bool found = false);
 /// @param event "denials_lost", "escapes_lost": their events found the kernel's buffer full (denied all the same)
 std::string lost_event_json(const char* event, std::uint64_t count);
 

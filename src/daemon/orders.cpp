@@ -123,8 +123,11 @@ asio::awaitable<void> Orders::keep_holds() {
   asio::error_code error;
   for (;;) {
     while (std::exchange(holds_again_, false)) co_await hold_files();
-    // Files may come, grow or be replaced later.
-    holds_due_->expires_after(kHoldsEvery);
+    // Files may come, grow or be replaced later; where none are to be held, only another configuration or mount brings some.
+    if (core_.guards().policy().holds.empty())
+      holds_due_->expires_at(asio::steady_timer::time_point::max());
+    else
+      holds_due_->expires_after(kHoldsEvery);
     co_await holds_due_->async_wait(asio::redirect_error(asio::use_awaitable, error));
     holds_again_ = holds_again_ || !core_.guards().policy().holds.empty();
   }

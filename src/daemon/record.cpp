@@ -42,11 +42,7 @@ JournalEntry lease_entry(std::string_view kind, const Lease& lease, bool found) 
     entry.path = lease.files.front().path;
     entry.file = lease.files.front().key;
   }
-  entry.data = [kind = std::string(kind), lease, found, now] {
-    auto json = Json::parse(lease_event_json(kind.c_str(), lease, now), nullptr, false);
-    if (found) json["found"] = true;
-    return json_text(json);
-  };
+  entry.data = [kind = std::string(kind), lease, found, now] { return lease_event_json(kind.c_str(), lease, now, found); };
   return entry;
 }
 

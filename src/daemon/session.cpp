@@ -65,6 +65,7 @@ asio::awaitable<void> Session::run() {
     }
     if (!*read) break;
     co_await handle(std::move(frame));
+    context_.stir();
     co_await drained();
   }
   close();

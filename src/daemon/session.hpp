@@ -5,6 +5,7 @@
 #include <asio/awaitable.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
+#include <functional>
 #include <memory>
 
 #include "daemon/acquire.hpp"
@@ -26,6 +27,7 @@ struct SessionContext {
   Orders* orders = nullptr;  ///< what changes things; none in most tests
   Recalls* recalls = nullptr;
   Histories* histories = nullptr;
+  std::function<void()> stir = [] {};  ///< called behind each request: it may have left housework
 };
 
 class Session final : public LeaseOwner, public std::enable_shared_from_this<Session> {

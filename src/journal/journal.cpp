@@ -15,9 +15,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto kGather = milliseconds(50);  // how long a batch waits for more
-constexpr auto kRetry = milliseconds(500);  // after it could not be written
-constexpr auto kHousekeeping = milliseconds(5000);
+constexpr auto kGather = milliseconds(50);             // how long a batch waits for more
+constexpr auto kRetry = milliseconds(500);             // after it could not be written
+constexpr auto kHousekeeping = milliseconds(600'000);  // what is too old goes
 constexpr std::int64_t kJumpMs = 3'600'000;
 constexpr std::uint64_t kJumpPauseNs = 86'400'000'000'000;
 constexpr std::uint64_t kAgeEveryNs = 60'000'000'000;
@@ -129,8 +129,19 @@ void Journal::add(JournalEntry entry) {
 }
 
 void Journal::set_limits(const JournalLimits& limits) {
-  const std::lock_guard lock(mutex_);
-  limits_ = limits;
+  {
+    const std::lock_guard lock(mutex_);
+    limits_ = limits;
+  }
+  look();
+}
+
+void Journal::look() {
+  {
+    const std::lock_guard lock(mutex_);
+    hurry_ = true;
+  }
+  wake_.notify_one();
 }
 
 bool Journal::flush(std::uint64_t timeout_ms) {

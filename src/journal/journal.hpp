@@ -69,6 +69,8 @@ class Journal {
 
   void add(JournalEntry entry);
   void set_limits(const JournalLimits& limits);
+  /// Looks soon at its limits and at the clock, although nothing is to be written.
+  void look();
   /// Until what was added before is written. @return false where it could not be within that time
   bool flush(std::uint64_t timeout_ms);
   Figures figures() const;

@@ -6,7 +6,6 @@
 #include <bpf/libbpf.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,10 +16,10 @@
 
 #include "base/crash_point.hpp"
 #include "decide.h"
-#include "holdfast.skel.h"
-#include "base/fnv.hpp"
+#include "kernel/gate_arm.hpp"
 #include "kernel/gate_pins.hpp"
 #include "kernel/kallsyms.hpp"
+#include "kernel/map_view.hpp"
 #include "kernel/pin_device.hpp"
 #include "kernel/probes.hpp"
 
@@ -29,77 +28,19 @@ namespace {
 
 constexpr std::uint64_t kTickNs = 10'000'000;  // of hf_windows
 
-constexpr const char* kDetachHint =
-    "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
-
-/// Functions through which file_permission is reached by an operation, and what the stack says where the hint is missing.
-struct SpanOf {
-  const char* function;
-  hf_op op;
-};
-constexpr std::array kSpans = {
-    SpanOf{"vfs_fallocate", HF_OP_LAYOUT_CALL},
-    SpanOf{"vfs_clone_file_range", HF_OP_LAYOUT_CALL},
-    SpanOf{"do_clone_file_range", HF_OP_LAYOUT_CALL},
-    SpanOf{"vfs_dedupe_file_range", HF_OP_LAYOUT_CALL},
-    SpanOf{"vfs_dedupe_file_range_one", HF_OP_LAYOUT_CALL},
-    SpanOf{"remap_verify_area", HF_OP_LAYOUT_CALL},
-    SpanOf{"vfs_copy_file_range", HF_OP_COPY},
-};
-
-struct SkeletonDelete {
-  void operator()(hf_holdfast* skeleton) const { hf_holdfast__destroy(skeleton); }
-};
-using SkeletonPtr = std::unique_ptr<hf_holdfast, SkeletonDelete>;
-
-struct LinkDelete {
-  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-};
-using LinkPtr = std::unique_ptr<bpf_link, LinkDelete>;
-
 struct RingDelete {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
-
-/// Tells an upgrade of the same ABI.
-std::uint64_t object_digest() {
-  std::size_t size = 0;
-  const auto* bytes = static_cast<const char*>(hf_holdfast__elf_bytes(&size));
-  Fnv digest;
-  digest.add({bytes, size});
-  return digest.value();
-}
-
-/// What libbpf and the verifier said of the last load, kept for the error message: the last lines say why.
-thread_local std::string load_log;
-int keep_log(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level == LIBBPF_DEBUG) return 0;
-  char* text = nullptr;
-  if (vasprintf(&text, format, arguments) < 0) return 0;
-  load_log += text;
-  if (load_log.size() > 16384) load_log.erase(0, load_log.size() - 16384);
-  if (std::getenv("HOLDFAST_BPF_LOG")) fputs(text, stderr);
-  free(text);
-  return 0;
-}
-std::string last_lines(const std::string& text, std::size_t lines) {
-  std::size_t at = text.size();
-  while (at > 0 && lines > 0)
-    if (text[--at] == '\n' && at + 1 < text.size()) lines--;
-  return text.substr(at);
-}
-
-Status make_directory(const char* path) {
-  if (::mkdir(path, 0700) != 0 && errno != EEXIST) return sys_error(errno, "mkdir", path, "mount -t bpf bpf /sys/fs/bpf");
-  return {};
-}
 
 }  // namespace
 
 struct Gate::Impl {
   std::map<std::string, Fd, std::less<>> maps;
   Fd call;
-  hf_control* control = nullptr;  // mapped, shared with the BPF programs
+  // Shared with the BPF programs.
+  MapView<hf_control> control;
+  MapView<hf_facts> facts;
+  MapView<hf_call> request;
   std::unique_ptr<ring_buffer, RingDelete> rings;
   Handlers* handlers = nullptr;  // while consume() runs
   int denials_left = 0;
@@ -107,16 +48,13 @@ struct Gate::Impl {
   bool looked = false;  // for the offsets of fields
   std::optional<Kallsyms> symbols;
 
-  ~Impl() {
-    if (control) ::munmap(control, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
-  }
-
   int map(std::string_view name) const { return maps.find(name)->second.get(); }
 
   Status open_maps();
-  Status open_control();
+  Status open_views();
   Status open_rings();
-  Status run(hf_call& request) const;
+  /// Has the gate's call program answer; one at a time, by the one daemon.
+  Status run(hf_call& asked) const;
   Status trace(hf_call_op op, const hf_file_key& file) const;
 };
 
@@ -145,10 +83,10 @@ static std::uint32_t field_offset(const btf* base, const char* module, const cha
   return 0;
 }
 
-Status Gate::Impl::open_control() {
-  void* page = ::mmap(nullptr, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)), PROT_READ | PROT_WRITE, MAP_SHARED, map("hf_control"), 0);
-  if (page == MAP_FAILED) return sys_error(errno, "mmap", "hf_control");
-  control = static_cast<hf_control*>(page);
+Status Gate::Impl::open_views() {
+  HF_TRY_ASSIGN(control, MapView<hf_control>::open(map("hf_control"), "hf_control"));
+  HF_TRY_ASSIGN(facts, MapView<hf_facts>::open(map("hf_facts"), "hf_facts"));
+  HF_TRY_ASSIGN(request, MapView<hf_call>::open(map("hf_request"), "hf_request"));
   std::atomic_ref(control->daemon_tgid).store(static_cast<__u32>(::getpid()));
   return {};
 }
@@ -178,207 +116,25 @@ Status Gate::Impl::open_rings() {
   return {};
 }
 
-Status Gate::Impl::run(hf_call& request) const {
-  __u32 zero = 0;
-  if (bpf_map_update_elem(map("hf_request"), &zero, &request, BPF_ANY) != 0) return sys_error(errno, "write", "hf_request");
+Status Gate::Impl::run(hf_call& asked) const {
+  *request = asked;
   bpf_test_run_opts options{};
   options.sz = sizeof options;
+  // A system call is a barrier for the compiler: it writes before, and reads after it.
   if (int error = bpf_prog_test_run_opts(call.get(), &options); error) return sys_error(-error, "run", "the gate's call program");
-  if (bpf_map_lookup_elem(map("hf_request"), &zero, &request) != 0) return sys_error(errno, "read", "hf_request");
+  asked = *request;
   return {};
 }
 
 Status Gate::Impl::trace(hf_call_op op, const hf_file_key& file) const {
-  hf_call request{};
-  request.op = op;
-  request.part.file = file;
-  HF_TRY(run(request));
-  if (request.result == -EAGAIN) return fail(ENOSPC, "as many files are traced as can be", "Wait until another trace ends.");
-  if (request.result) return sys_error(-request.result, "trace", "the file");
+  hf_call asked{};
+  asked.op = op;
+  asked.part.file = file;
+  HF_TRY(run(asked));
+  if (asked.result == -EAGAIN) return fail(ENOSPC, "as many files are traced as can be", "Wait until another trace ends.");
+  if (asked.result) return sys_error(-asked.result, "trace", "the file");
   return {};
 }
-
-namespace {
-
-/// Loads and attaches everything, then pins it; nothing stays where any of it fails.
-class Loader {
- public:
-  Loader(std::string version, KernelFunctions& kernel) : version_(std::move(version)), kernel_(kernel) {}
-
-  Status load() {
-    libbpf_set_print(keep_log);
-    load_log.clear();
-    HF_TRY_ASSIGN(const auto* btf, kernel_.btf());
-    HF_TRY_ASSIGN(hooks_, hooks_of_kernel(*btf));
-    HF_TRY_ASSIGN(const auto* kallsyms, kernel_.symbols());
-    HF_TRY_ASSIGN(probes_, probes_of_kernel(*kallsyms));
-    skeleton_.reset(hf_holdfast__open());
-    if (!skeleton_) return sys_error(errno, "open", "the gate's BPF object");
-    configure(*kallsyms);
-    for (const char* directory : {kPinDirectory, kMapsDirectory}) HF_TRY(make_directory(directory));
-    HF_TRY(set_map_pins());
-    if (int error = hf_holdfast__load(skeleton_.get()); error) return load_error(-error);
-    crash_point("arm.loaded");
-    return write_meta([](hf_meta& meta) {
-      meta.magic = HF_META_MAGIC;
-      meta.abi_version = HF_ABI_VERSION;
-      // Which object decides is said when it does: an upgrade that is cut off before is made again.
-      meta.object_digest = 0;
-    });
-  }
-
-  Status attach() {
-    for (const auto& hook : hooks_) {
-      LinkPtr link(bpf_program__attach(program(hook.program)));
-      if (!link) return attach_error(errno, hook.program);
-      links_.emplace_back(hook.program, std::move(link));
-    }
-    crash_point("arm.hooks_attached");
-    for (const auto& probe : probes_) {
-      HF_TRY_ASSIGN(auto fd, open_probe(probe));
-      LinkPtr link(bpf_program__attach_perf_event(program(probe.program), fd.get()));
-      if (!link) return attach_error(errno, probe.event.c_str());
-      (void)fd.release();  // the link closes it
-      links_.emplace_back(probe.event, std::move(link));
-    }
-    return {};
-  }
-
-  /// New links stand before the old ones go.
-  Status pin() {
-    crash_point("arm.attached");
-    HF_TRY(remove_pins(kNewLinksDirectory));
-    HF_TRY(make_directory(kNewLinksDirectory));
-    for (auto& [name, link] : links_)
-      if (int error = bpf_link__pin(link.get(), fmt::format("{}/{}", kNewLinksDirectory, name).c_str()); error) return sys_error(-error, "pin", name);
-    crash_point("arm.new_links");
-    ::unlink(kCallPin);
-    crash_point("arm.no_call");
-    if (int error = bpf_program__pin(skeleton_->progs.hf_call, kCallPin); error) return sys_error(-error, "pin", kCallPin);
-    crash_point("arm.call");
-    HF_TRY(remove_pins(kOldLinksDirectory));
-    if (::rename(kLinksDirectory, kOldLinksDirectory) != 0 && errno != ENOENT) return sys_error(errno, "rename", kLinksDirectory);
-    crash_point("arm.no_links");
-    if (::rename(kNewLinksDirectory, kLinksDirectory) != 0) return sys_error(errno, "rename", kNewLinksDirectory);
-    crash_point("arm.links");
-    HF_TRY(remove_pins(kOldLinksDirectory));
-    return write_meta([this](hf_meta& meta) {
-      std::memset(meta.version, 0, sizeof meta.version);
-      std::strncpy(meta.version, version_.c_str(), sizeof meta.version - 1);
-      std::atomic_ref(meta.object_digest).store(object_digest());
-    });
-  }
-
- private:
-  bpf_program* program(const char* name) { return bpf_object__find_program_by_name(skeleton_->obj, name); }
-  bpf_program* program(const std::string& name) { return program(name.c_str()); }
-
-  void configure(const Kallsyms& kallsyms) {
-    for (const auto& hook : gate_hooks()) bpf_program__set_autoload(program(hook.program), false);
-    for (const auto& hook : hooks_) bpf_program__set_autoload(program(hook.program), true);
-    // What only other kernels' probes run may not even load here.
-    bpf_program* each_program = nullptr;
-    bpf_object__for_each_program(each_program, skeleton_->obj) {
-      const std::string_view name = bpf_program__name(each_program);
-      const auto runs = [&](const Probe& probe) { return probe.program == name; };
-      if (name.starts_with("hf_trip_")) bpf_program__set_autoload(each_program, std::any_of(probes_.begin(), probes_.end(), runs));
-    }
-    std::size_t at = 0;
-    for (const auto& each : kSpans)
-      if (auto span = kallsyms.span(each.function)) {
-        auto& slot = skeleton_->rodata->hf_spans[at++];
-        slot.first = span->first;
-        slot.end = span->end;
-        slot.op = each.op;
-      }
-    // For tests of the way without hints; see CONTRIBUTING.md.
-    skeleton_->rodata->hf_drop_hints = std::getenv("HOLDFAST_TEST_DROP_HINTS") != nullptr;
-  }
-
-  Status set_map_pins() {
-    for (const char* name : kPinnedMaps) {
-      bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, name);
-      if (int error = bpf_map__set_pin_path(map, fmt::format("{}/{}", kMapsDirectory, name).c_str()); error)
-        return sys_error(-error, "set the pin path of", name);
-    }
-    return {};
-  }
-
-  /// In place: the programs of an earlier daemon count in it meanwhile.
-  template <class Write>
-  Status write_meta(Write&& write) {
-    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    void* at = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skeleton_->maps.hf_meta), 0);
-    if (at == MAP_FAILED) return sys_error(errno, "mmap", "hf_meta");
-    write(*static_cast<hf_meta*>(at));
-    ::munmap(at, page);
-    return {};
-  }
-
-  static tl::unexpected<Error> load_error(int code) {
-    if (code == EPERM)
-      return fail(
-          code,
-          "the kernel refuses to load the gate's BPF programs although BPF is among its security modules (some hardened kernels allow no BPF trampolines)",
-          "check lockdown (cat /sys/kernel/security/lockdown) and the host's policy on BPF; without it nothing can be refused here");
-    return fail(code, fmt::format("the kernel did not take the gate's BPF programs: {}\n{}", std::generic_category().message(code), last_lines(load_log, 12)),
-                "report this with the kernel's version; HOLDFAST_BPF_LOG=1 shows the whole log");
-  }
-
-  static tl::unexpected<Error> attach_error(int code, const char* name) {
-    auto hint = code == EPERM || code == ENOTSUP ? "this kernel allows no BPF trampolines; check lockdown and the host's policy on BPF"
-                                                 : "report this with the kernel's version";
-    return fail(code, fmt::format("hook {} could not be attached: {}; none were left attached", name, std::generic_category().message(code)), hint);
-  }
-
-  std::string version_;
-  KernelFunctions& kernel_;
-  std::vector<GateHook> hooks_;
-  std::vector<Probe> probes_;
-  SkeletonPtr skeleton_;
-  std::vector<std::pair<std::string, LinkPtr>> links_;
-};
-
-/// Loads, attaches and pins; where that fails on a machine without an armed gate, nothing is left of the attempt.
-Status arm_anew(const std::string& version, KernelFunctions& kernel, bool had_state) {
-  Status outcome = [&]() -> Status {
-    Loader loader(version, kernel);
-    HF_TRY(loader.load());
-    HF_TRY(loader.attach());
-    return loader.pin();
-  }();
-  if (!outcome && !had_state) (void)gate_detach();
-  return outcome;
-}
-
-/// Is the gate this Holdfast's own, and as it was when a daemon saw that no hook is missing? To look again at all of the kernel's functions is most of the time
-/// that a takeover would take.
-bool still_complete() {
-  const auto meta = pinned_meta();
-  if (!meta || !*meta || (*meta)->magic != HF_META_MAGIC || (*meta)->abi_version != HF_ABI_VERSION || (*meta)->object_digest != object_digest()) return false;
-  const Fd map(bpf_obj_get(fmt::format("{}/hf_control", kMapsDirectory).c_str()));
-  hf_control control{};
-  const __u32 zero = 0;
-  return map && bpf_map_lookup_elem(map.get(), &zero, &control) == 0 && control.complete && control.complete == pins_and_modules() && !test_upgrade();
-}
-
-/// Whether what is pinned stays, and just an armed gate is left where it does not.
-Result<bool> arm_or_keep(const std::string& version, KernelFunctions& kernel) {
-  if (still_complete()) return true;
-  HF_TRY_ASSIGN(auto state, gate_state(kernel));
-  if (state.other_version)
-    return fail(EPROTONOSUPPORT,
-                fmt::format("the pinned gate is of Holdfast {} with another layout (this is {}, layout {}); it goes on deciding", state.version, version,
-                            HF_ABI_VERSION),
-                kDetachHint);
-  // An earlier daemon was killed while it armed the first gate: there are maps, and nothing that decides.
-  if (state.unfinished) HF_TRY(gate_detach());
-  const bool keep = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
-  if (!keep) HF_TRY(arm_anew(version, kernel, state.meta.has_value()));
-  return keep;
-}
-
-}  // namespace
 
 Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gate::~Gate() = default;
@@ -391,7 +147,7 @@ Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   auto impl = std::make_unique<Impl>();
   impl->took_over = take_over;
   HF_TRY(impl->open_maps());
-  HF_TRY(impl->open_control());
+  HF_TRY(impl->open_views());
   HF_TRY(impl->open_rings());
   auto gate = std::unique_ptr<Gate>(new Gate(std::move(impl)));
   gate->learn_offsets(kernel);
@@ -445,15 +201,12 @@ Result<hf_meta> Gate::meta() const {
 }
 
 Result<hf_facts> Gate::facts(int fd) const {
-  hf_facts facts{};
-  __u32 zero = 0;
-  if (bpf_map_update_elem(impl_->map("hf_facts"), &zero, &facts, BPF_ANY) != 0) return sys_error(errno, "write", "hf_facts");
+  *impl_->facts = {};
   // The gate answers this ioctl itself: it sees the same inode as it will when it decides.
   if (::ioctl(fd, HF_IOCTL_FACTS, 0) == 0 || errno != EUCLEAN)
     return sys_error(errno == EBADF ? EBADF : EIO, "ask the gate about", "the descriptor", "open the file for reading or writing, not with O_PATH");
-  if (bpf_map_lookup_elem(impl_->map("hf_facts"), &zero, &facts) != 0 || !facts.valid)
-    return fail(EIO, "the gate did not answer for this descriptor", "holdfast gate status");
-  return facts;
+  if (!impl_->facts->valid) return fail(EIO, "the gate did not answer for this descriptor", "holdfast gate status");
+  return *impl_->facts;
 }
 
 Result<std::uint64_t> Gate::lease_begin(const hf_lease& record) {

@@ -30,7 +30,7 @@ struct Told {
   char error[240] = {};
 };
 
-/// The breaker: until it is killed. Not at full speed: the kernel's buffer of refusals , and what the daemon keeps for the probe to read, would be full of its
+/// The breaker: until it is killed. Not at full speed: the kernel's buffer of refusals, and what the daemon keeps for the probe to read, would be full of its
 /// own.
 [[noreturn]] void break_on(int fd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -101,6 +101,19 @@ check "nothing is left of them" test "$(leased_files)" = 0
 stop holder
 make_file $file 4
 
+section "as many ranges as a lease may have"
+make_file $file 8
+ranges=()
+for ((i = 0; i < 1024; i++)); do ranges+=(--range $((i * 8192)):4096); done
+start api holdfast hold $file "${ranges[@]}"
+hear api '^lease '
+check "one lease of 1,024" test "$(holdfast leases --json | jq -c '[.files[].leases[] | .kind]')" = '["process"]'
+for i in 0 511 1023; do check "range $i is refused" refused fallocate -p -o $((i * 8192)) -l 4096 $file; done
+stop api
+check "nothing is left of them" truncate -s 0 $file
+check "one more is too many" fails 2 '1025 ranges' holdfast hold $file "${ranges[@]}" --range 0:4096
+make_file $file 4
+
 section "several holders of one range"
 register first --map $one
 register second --map $one

@@ -14,6 +14,8 @@ daemon() { # OPTION...: with a state folder of its own
   start daemon holdfastd --state-dir $state "$@"
   hear daemon 'serving'
 }
+# told PATTERN: the daemon says so at its start, before it serves or right after.
+told() { grep -q "$1" "${log_of[daemon]}" || hear daemon "$1"; }
 # entries FILTER OPTION...: the data of what history has fits
 entries() { local filter=$1; shift; holdfast history --json "$@" | jq -s -e "$filter"; }
 count_is() { local wanted=$1; shift; local is; is=$(holdfast history --json "$@" | wc -l); [ "$is" = "$wanted" ] || { echo "$is, not $wanted"; return 1; }; }
@@ -151,7 +153,7 @@ stop holder
 stop daemon
 mount -o remount,ro $state
 daemon --config /tmp/etc
-hear daemon "can't be written"
+told "can't be written"
 hold
 check "truncate is refused" refused truncate -s 0 $file
 check "and waits to be kept" status_of '.journal.waiting > 0'
@@ -164,7 +166,7 @@ daemon_kill
 dd if=/dev/urandom of=$state/journal.db bs=4k count=8 conv=notrunc status=none
 rm -f $state/journal.db-wal $state/journal.db-shm
 daemon --config /tmp/etc
-hear daemon 'set aside'
+told 'set aside'
 hold
 check "truncate is refused" refused truncate -s 0 $file
 check "and kept in a new one" within_bound count_is 1 --kind denial
@@ -189,6 +191,14 @@ date -s '-800 days' >/dev/null
 check "truncate is refused in the past" refused truncate -s 0 $file
 check "the order stays" entries '[.[].id] == ([.[].id] | sort) and length == 3' --kind denial
 date -s '+400 days' >/dev/null
+# As far ahead as it goes with 32 bits, and further: nothing that waits for "never" may find it in the past.
+used_ticks() { awk '{print $14 + $15}' "/proc/${pid_of[daemon]}/stat"; }
+date -s '+20 years' >/dev/null
+check "a setting far ahead is kept" within_bound entries 'any(.data.what == "clock-set" and .data.by_ms > 600000000000)' --kind daemon
+before=$(used_ticks)
+sleep 1 # what is measured is this time
+check "and the daemon rests" test $(($(used_ticks) - before)) -lt 50
+date -s '-20 years' >/dev/null
 
 section "$denials denials in a burst"
 before=$(status_of .gate.denials)

@@ -87,6 +87,8 @@ programs() {
   check "the mappings hold it" refused_at_once truncate -s 0 $file
   check "and taken away" answers v unmap '.result == "0"'
   check "the region holds it" refused_at_once truncate -s 0 $file
+  check "all of it, not the region's bytes alone" refused_at_once truncate -s 16M $file
+  check "and the module" not rmmod holdfast_pin
   check "its locked memory counts" test "$(locked_kib v)" -ge 8192
   check "and ends" answers v dereg '.result == "0"'
   check "then the file is free" soon 1 truncate -s 0 $file
@@ -107,6 +109,16 @@ programs() {
   check "registered there" answers v register '.result == "0"'
   stop v KILL
   check "killed, nothing is left" soon 1 all_freed
+
+  make_file $file 8
+  view v hf-lab-pin view $file
+  tells v 'fill 4096'
+  fsfreeze -f /mnt/hf
+  check "a frozen filesystem is not filled from" answers v fill '.result == "-EAGAIN" and .filled == 4096'
+  fsfreeze -u /mnt/hf
+  check "thawed, it is" answers v fill '.result == "0" and .filled == 8388608'
+  stop v
+  check "nothing is left" soon 1 all_freed
 }
 
 # The small and the large end, and what lies between.
@@ -320,7 +332,7 @@ told
 failing_memory
 check "in all of this, nothing has found a page that it would have had to wait for" test "$(waited)" = 0
 check "no escape" test "$(holdfast status --json | jq '.gate.escapes')" = 0
-check "no memory of it is lost" nothing_leaked
+check_leaks
 check "the kernel had nothing to say" kernel_is_silent
 check "unmounted" soon 5 umount /mnt/hf
 check "clean" clean xfs

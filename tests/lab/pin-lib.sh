@@ -26,6 +26,17 @@ mount_pin() { # xfs|xfs-plain|ext4
 }
 clean() { case $1 in xfs*) xfs_repair -n /dev/pmem0 ;; ext4) e2fsck -fn /dev/pmem0 ;; esac; }
 
+# make_fragmented FILE MIB: as make_file, in pieces of 512 KiB, so that there is something for xfs_fsr and e4defrag to do.
+make_fragmented() {
+  local n
+  rm -f "$1" "$1.between"
+  for ((n = 0; n < $2 * 2; n++)); do
+    for name in "$1" "$1.between"; do dd if=/dev/zero of="$name" bs=512K count=1 seek=$n conv=notrunc,fsync status=none; done
+  done
+  chmod 666 "$1"
+}
+blocks_of() { xfs_io -r -c 'fiemap -v' "$1" | awk '$3 ~ /\.\./ {print $2, $3}'; }
+
 # register: in this mount namespace, which umount is about (on these kernels hfa is the first network namespace). The program of the API, root's limit on locked memory not being the matter here.
 register() {
   start holder hf-lab-regmr --device rxe_a --listen $port --map "$file:0:$length"
@@ -64,21 +75,49 @@ clone_refused() { grep -q 'Text file busy' <(timeout -s KILL $((10 * slowness)) 
 refused_at_once() { refused timeout -s KILL $((10 * slowness)) "$@"; }
 last_denial() { holdfast why "$file" --json | jq -e ".last_denial | $1" || { holdfast why "$file" --json | jq .last_denial; return 1; }; }
 bindings() { holdfast leases --json | jq '[.files[].leases[] | select(.state == "bound")] | length'; }
+none() { [ "$("$1")" = 0 ]; } # for soon, which asks again
 module_users() { cat /sys/module/holdfast_pin/refcnt; }
 # Nothing of a binding is left: not in the gate, not in the module, not among the registrations.
 all_freed() { [ "$(bindings)" = 0 ] && [ "$(module_users)" = 0 ] && [ "$(holdfast registrations --json | jq '.registrations | length')" = 0 ]; }
 
-# What the kernel's own checkers would say.
-kernel_is_silent() { not grep -E 'WARNING:|BUG:|Oops|INFO: task|possible (circular|recursive)|inconsistent lock|suspicious RCU|KASAN:' <(dmesg); }
-# Where the kernel looks for lost memory (kmemleak). What is freed a moment later is not there in a second look.
-nothing_leaked() {
-  local leaks=/sys/kernel/debug/kmemleak
-  [ -e $leaks ] || return 0
-  echo scan >$leaks
-  echo scan >$leaks
-  not grep holdfast_pin $leaks
+# no_line PATTERN TEXT: a grep that fails is not one that found nothing.
+no_line() {
+  local status=0
+  grep -E "$1" <<<"$2" || status=$?
+  [ $status = 1 ]
+}
+# What the kernel's own checkers would say, and that none of them has given up.
+kernel_is_silent() {
+  local said
+  said=$(dmesg) || return 1
+  [ -n "$said" ] || { echo "dmesg says nothing"; return 1; }
+  no_line 'WARNING:|BUG:|Oops|INFO: task|possible (circular|recursive)|inconsistent lock|suspicious RCU|KASAN:|locking correctness validator|leak detector disabled|kmemleak: .*(Cannot|[Dd]isabl)' "$said"
+}
+nothing_stuck() {
+  local tasks
+  tasks=$(grep -sl '^State:.*disk sleep' /proc/[0-9]*/status || :) # a process that ends meanwhile is grep's failure
+  [ -z "$tasks" ] || { echo "$tasks"; return 1; }
 }
 
+# Where the kernel looks for lost memory (kmemleak). It reports what is older than 5 s when a scan begins, and is the same in two scans in a row.
+leaks=/sys/kernel/debug/kmemleak
+kmemleak_scan() { echo scan >$leaks || { echo "kmemleak does not scan: is it disabled?"; return 1; }; }
+nothing_leaked() {
+  local old said
+  [ -e $leaks ] || { echo "this kernel has no kmemleak"; return 1; }
+  old=$((SECONDS + 7)) # SECONDS may be a second ahead
+  while [ $SECONDS -lt $old ]; do kmemleak_scan || return 1; done
+  kmemleak_scan && kmemleak_scan || return 1
+  said=$(cat $leaks) || { echo "kmemleak can't be read"; return 1; }
+  no_line holdfast_pin "$said" || { echo "$said"; return 1; }
+}
+check_leaks() {
+  if [ -e $leaks ] || [ "$LAB_KERNEL" = kasan ]; then
+    check "no memory of it is lost" nothing_leaked
+  else
+    echo "  not looked at: lost memory (this kernel has no kmemleak)"
+  fi
+}
 
 # soon SECONDS COMMAND...: it succeeds within that time; each try is a real one.
 soon() {

@@ -135,6 +135,7 @@ TEST_F(AJournal, IsAskedByTimeFileBreakerKindAndUser) {
 TEST_F(AJournal, ThatCanNotBeWrittenKeepsInMemoryWhatItCanAndCountsTheRest) {
   scratch.write("state", "not a folder");
   const auto journal = open(file);
+  journal->look();
   ASSERT_TRUE(told_of("can't be written"));
   for (std::size_t i = 0; i < Journal::kQueueMax + 500; i++) journal->add(denial());
   EXPECT_FALSE(journal->flush(1));
