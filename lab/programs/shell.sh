@@ -87,5 +87,19 @@ drain() {
   while IFS= read -r -t 0 -u "$ear" && IFS= read -r -t 1 -u "$ear" line; do printf '%s\n' "$line" >>"${log_of[$1]}"; done
 }
 
+# all_said [ended]: what each of them said last, and whether it still runs: for a script that goes wrong. With "ended" only those that run no more,
+# since what is shown here is heard by nobody else.
+all_said() {
+  local name now
+  for name in "${!pid_of[@]}"; do
+    now=running
+    kill -0 "${pid_of[$name]}" 2>/dev/null || now=ended
+    [ "${1:-$now}" = $now ] || continue
+    drain "$name"
+    printf '%s (pid %s, %s) said last:\n' "$name" "${pid_of[$name]}" $now
+    tail -n 8 "${log_of[$name]}" | sed 's/^/  | /'
+  done
+}
+
 # number NAME LINE: the value of a number in a line of JSON, without a program.
 number() { [[ $2 =~ \"$1\":\ ?([0-9]+) ]] && echo "${BASH_REMATCH[1]}"; }

@@ -10,15 +10,16 @@ has_odp() { case $(uname -r) in 6.*) return 1 ;; esac; }
 # listed COMM FILTER: the registration of that program is as the filter says.
 listed() { registration "$1" | jq -s -e "any(.[]; $2)" || { registration "$1" || holdfast registrations; return 1; }; }
 complete='.process.pid > 0 and .device == "rxe_a" and (.access | length) > 0 and .length_bytes > 0 and .plan != null'
+# A lost packet is sent again after a second (-u 18), not after 67 ms: emulation is slow.
 # both NAME TOOL OPTION... -- SERVER-OPTION...: server and client, until stopped.
 both() {
   local tool=$1 try shared=() own=()
   shift
   while [ $# -gt 0 ] && [ "$1" != -- ]; do shared+=("$1"); shift; done
   [ $# = 0 ] || { shift; own=("$@"); }
-  start server ip netns exec hfa "$tool" -d rxe_a "${shared[@]}" "${own[@]}" -D 2 --run_infinitely
+  start server ip netns exec hfa "$tool" -d rxe_a "${shared[@]}" "${own[@]}" -u 18 -D 2 --run_infinitely
   for try in {1..20}; do
-    start client nice -n 19 ip netns exec hfb "$tool" -d rxe_b "${shared[@]}" -D 2 --run_infinitely 192.0.2.1
+    start client nice -n 19 ip netns exec hfb "$tool" -d rxe_b "${shared[@]}" -u 18 -D 2 --run_infinitely 192.0.2.1
     if hear client 'remote address|Couldn.t connect' 2>/dev/null && [[ $heard != *Couldn* ]]; then break; fi
     stop client
     [ "$try" != 20 ]

@@ -8,7 +8,7 @@ here=${here:?the folder of the tests}
 
 checks=0 failures=0
 modprobe loop # a break source of its own
-trap 'echo "FAILED: line $LINENO: $BASH_COMMAND"; exit 1' ERR
+trap 'echo "FAILED: line $LINENO: $BASH_COMMAND"; all_said; exit 1' ERR
 
 section() { printf '\n== %s (%s)\n' "$*" "$(uname -r)"; }
 
@@ -24,6 +24,8 @@ check() {
     failures=$((failures + 1))
     printf '  WRONG %s: "%s" ended with %s\n' "$what" "$*" "$status"
     [ -z "$said" ] || printf '%s\n' "$said" | tail -n 40 | sed 's/^/      | /'
+    all_said ended
+    dmesg --level=err,warn 2>/dev/null | tail -n 5 | sed 's/^/      kernel: /'
   fi
 }
 
