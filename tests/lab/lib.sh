@@ -25,7 +25,7 @@ check() {
     printf '  WRONG %s: "%s" ended with %s\n' "$what" "$*" "$status"
     [ -z "$said" ] || printf '%s\n' "$said" | tail -n 40 | sed 's/^/      | /'
     all_said ended
-    dmesg --level=err,warn 2>/dev/null | tail -n 5 | sed 's/^/      kernel: /'
+    dmesg --level=err,warn 2>/dev/null | tail -n 5 | sed 's/^/      kernel: /' || :
   fi
 }
 
