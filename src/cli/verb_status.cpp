@@ -46,6 +46,10 @@ void print(const Json& answer) {
   facts.add("gate", broken.empty() ? fmt::format("{} by Holdfast {}{}", terminal.paint(Colour::kGreen, "armed"), printable(text_at(gate, "armed_by")),
                                                  flag_at(gate, "took_over") ? ", taken over from an earlier holdfastd" : "")
                                    : terminal.paint(Colour::kRed, printable(broken)));
+  if (const std::string trouble = text_at(gate, "trouble"); !trouble.empty())
+    facts.add("", terminal.paint(Colour::kYellow, "its programs decide, but could not be replaced: " + printable(trouble)));
+  else if (gate.contains("complete") && !flag_at(gate, "complete"))
+    facts.add("", "its programs decide; they are being looked at, and replaced where they are of another build");
   facts.add("leases", fmt::format("{} on {}: {}, {}, {} static", number_at(leases, "total"), count_text(number_at(answer, "files"), "file"),
                                   count_text(number_at(kinds, "registration"), "registration"), count_text(number_at(kinds, "process"), "hold"),
                                   number_at(kinds, "static")));

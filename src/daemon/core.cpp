@@ -40,31 +40,37 @@ Result<std::unique_ptr<Core>> Core::start(GateLike& gate, const std::string& sta
     core->denials_lost_ = meta->denials_lost;
     core->escapes_lost_ = meta->escapes_lost;
   }
-  HF_TRY(core->resync());
-  core->restore_grants();
+  core->take_over(standing);
   core->recall_existing(standing);
   core->sweep_due_ = true;
   core->starting_ = false;
   return core;
 }
 
-/// What the file remembers goes back to the leases; those of processes that are gone, or that were never told of theirs, end.
-void Core::restore_grants() {
+/// What stands comes into the table, with what the file remembers of it; leases of processes that are gone, or that were never told of theirs, end.
+void Core::take_over(const std::vector<KernelLease>& standing) {
+  std::map<ProcessKey, bool> looked_at;
+  const auto alive = [&](const Holder& holder) {
+    if (holder.kind == HF_LEASE_STATIC) return true;
+    const auto [process, first] = looked_at.try_emplace(holder.process());
+    if (first) process->second = processes_.is(static_cast<pid_t>(holder.tgid), holder.start_ns);
+    return process->second;
+  };
+  std::vector<Lease> leases;
   std::vector<LeaseId> over;
-  std::vector<Lease> known;
-  for (const auto& [id, lease] : table_.leases()) {
+  leases.reserve(standing.size());
+  for (const auto& each : standing) {
+    auto& lease = leases.emplace_back(as_lease(each));
     if (lease.holder.kind == HF_LEASE_REGISTRATION) continue;
-    const bool alive = lease.holder.kind == HF_LEASE_STATIC || processes_.is(static_cast<pid_t>(lease.holder.tgid), lease.holder.start_ns);
     // Committed comes after remembered: a lease that still counts as being made was never answered.
-    if (!alive || lease.state == HF_STATE_PINNING)
-      over.push_back(id);
-    else if (const auto* grant = grants_.find(id)) {
-      known.push_back(lease);
-      known.back().holder.label = grant->label;
-      for (auto& file : known.back().files) file.path = grant->path;
+    if (!alive(lease.holder) || lease.state == HF_STATE_PINNING)
+      over.push_back(lease.id);
+    else if (const auto* grant = grants_.find(lease.id)) {
+      lease.holder.label = grant->label;
+      for (auto& file : lease.files) file.path = grant->path;
     }
   }
-  for (auto& lease : known) (void)table_.update(std::move(lease));
+  apply(table_.sync(std::move(leases)));
   for (const auto id : over) (void)end(id);
 }
 

@@ -135,7 +135,7 @@ class Core {
   void lost(const Lease& lease);
   void registration_now(const Lease& lease);
   void announce_lease(std::string_view event, const Lease& lease);
-  void restore_grants();
+  void take_over(const std::vector<KernelLease>& standing);
   void request_survey(const Lease& lease, bool complete);
   void complete(const SurveyRequest& request, Survey& result);
   Status complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t& reasons);

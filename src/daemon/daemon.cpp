@@ -259,7 +259,9 @@ Status Daemon::start() {
 }
 
 Status Daemon::run() {
-  if (auto symbols = gate_.take_symbols())
+  if (gate_.incomplete())
+    complete_gate();
+  else if (auto symbols = gate_.take_symbols())
     take_symbols(std::move(*symbols));
   else
     read_symbols();
@@ -490,6 +492,33 @@ void Daemon::next_survey() {
       });
     });
   }
+}
+
+/// What stands decides meanwhile, and this daemon serves by it.
+void Daemon::complete_gate() {
+  symbols_reading_ = true;  // they come with it
+  asio::post(pools_.survey, [this] {
+    auto completion = std::make_shared<Result<Gate::Completion>>(gate_.complete());
+    asio::post(io_, [this, completion] { gate_completed(std::move(*completion)); });
+  });
+}
+
+void Daemon::gate_completed(Result<Gate::Completion> completion) {
+  symbols_reading_ = false;
+  const auto adopted = completion ? gate_.adopt() : Status(tl::unexpected(completion.error()));
+  if (!adopted) {
+    server_.completing_trouble = adopted.error().message;
+    log_error(adopted.error());
+    log_line(Priority::kError, "the programs of the gate that was taken over are not known to be complete and of this holdfastd; they go on deciding");
+    note(journal_kind::kDaemon, "gate not completed", {{"error", adopted.error().message}});
+  } else if (const auto& before = completion->replaced; !before.empty()) {
+    log_line(Priority::kNotice, fmt::format("the gate's programs are now those of Holdfast {}; those of {} went after them", options_.version, before));
+    note(journal_kind::kDaemon, "gate upgraded", {{"from", before}, {"to", options_.version}});
+  }
+  if (completion && completion->symbols)
+    take_symbols(std::move(*completion->symbols));
+  else
+    read_symbols();
 }
 
 void Daemon::read_symbols() {

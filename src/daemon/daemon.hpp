@@ -79,6 +79,8 @@ class Daemon {
   void note(std::string_view kind, std::string_view what, Json more = Json::object());
   bool read_gate();
   void next_survey();
+  void complete_gate();
+  void gate_completed(Result<Gate::Completion> completion);
   void read_symbols();
   void take_symbols(Kallsyms symbols);
   void refresh_symbols();

@@ -17,6 +17,9 @@ class GateLike {
   virtual ~GateLike() = default;
 
   virtual bool took_over() const = 0;
+  virtual bool incomplete() const { return false; }
+  virtual Result<Gate::Completion> complete() const { return Gate::Completion{}; }
+  virtual Status adopt() { return {}; }
   virtual Result<hf_meta> meta() const = 0;
   /// Where modules were loaded since: from then on registrations have their device's name, and the tripwire sees XFS' extents.
   virtual void learn_offsets() = 0;
@@ -55,6 +58,9 @@ class PinnedGate final : public GateLike {
   explicit PinnedGate(std::unique_ptr<Gate> gate) : gate_(std::move(gate)) {}
 
   bool took_over() const override { return gate_->took_over(); }
+  bool incomplete() const override { return gate_->incomplete(); }
+  Result<Gate::Completion> complete() const override { return gate_->complete(); }
+  Status adopt() override { return gate_->adopt(); }
   Result<hf_meta> meta() const override { return gate_->meta(); }
   void learn_offsets() override { gate_->learn_offsets(); }
   Result<hf_facts> facts(int fd) const override { return gate_->facts(fd); }

@@ -20,6 +20,8 @@ void write_gate(MetricsText& out, const Core& core) {
   const auto meta = core.gate().meta();
   out.gauge("holdfast_gate_up", "Can the gate's state be read?");
   out.sample(meta ? 1.0 : 0.0);
+  out.gauge("holdfast_gate_complete", "0: programs that were taken over decide, and are not yet known to be complete and of this holdfastd.");
+  out.sample(core.gate().incomplete() ? 0.0 : 1.0);
   if (!meta) return;
   out.counter("holdfast_gate_decisions", "Operations that the gate looked at, since it was armed.");
   out.sample(meta->denials, {{"decision", "refused"}});

@@ -40,7 +40,7 @@ double age_s(std::uint64_t since_ns) {
   return now > since_ns ? static_cast<double>((now - since_ns) / 1'000'000) / 1000 : 0;
 }
 
-Json gate_json(Core& core) {
+Json gate_json(const Core& core, const ServerFacts& server) {
   const auto meta = core.gate().meta();
   if (!meta) return {{"error", meta.error().message}};
   const auto missed = core.gate().tripwire_missed();
@@ -48,6 +48,8 @@ Json gate_json(Core& core) {
           {"abi", meta->abi_version},
           {"object", fmt::format("{:016x}", meta->object_digest)},
           {"took_over", core.gate().took_over()},
+          {"complete", !core.gate().incomplete()},
+          {"trouble", text_or_null(server.completing_trouble)},
           {"denials", meta->denials},
           {"denials_lost", meta->denials_lost},
           {"passed", meta->passed},
@@ -94,7 +96,7 @@ Result<Json> status(const Question& question) {
               {"uptime_s", age_s(server.started_ns)},
               {"socket", server.socket},
               {"node", {{"name", server.node.name}, {"machine", text_or_null(server.node.machine)}, {"boot", server.node.boot}}},
-              {"gate", gate_json(question.core)},
+              {"gate", gate_json(question.core, server)},
               {"leases", {{"total", question.core.table().size()}, {"by_kind", kinds}}},
               {"registrations", states},
               {"files", question.core.table().files().size()},

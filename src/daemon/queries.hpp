@@ -36,6 +36,7 @@ struct ServerFacts {
   std::string socket;
   std::uint64_t started_ns = 0;  ///< CLOCK_BOOTTIME
   NodeIdentity node{};
+  std::string completing_trouble{};  ///< why the programs that were taken over could not be made complete and this build's own
   std::size_t connections = 0;
   std::size_t watchers = 0;
   std::function<std::string()> recalls{};                                   ///< JSON: those under way

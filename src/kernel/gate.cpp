@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -44,18 +45,22 @@ struct Gate::Impl {
   std::unique_ptr<ring_buffer, RingDelete> rings;
   Handlers* handlers = nullptr;  // while consume() runs
   int denials_left = 0;
-  bool took_over = false;
+  std::string version;  // of this Holdfast
+  Armed armed = Armed::kAnew;
   bool looked = false;  // for the offsets of fields
   std::optional<Kallsyms> symbols;
 
   int map(std::string_view name) const { return maps.find(name)->second.get(); }
 
   Status open_maps();
+  Status open_call();
   Status open_views();
   Status open_rings();
   /// Has the gate's call program answer; one at a time, by the one daemon.
   Status run(hf_call& asked) const;
   Status trace(hf_call_op op, const hf_file_key& file) const;
+  /// Nothing where the lease has ended since.
+  std::optional<std::vector<hf_part>> parts(const hf_lease& lease) const;
 };
 
 Status Gate::Impl::open_maps() {
@@ -65,6 +70,10 @@ Status Gate::Impl::open_maps() {
     if (!fd) return sys_error(errno, "open", path, kDetachHint);
     maps[name] = std::move(fd);
   }
+  return open_call();
+}
+
+Status Gate::Impl::open_call() {
   call = Fd(bpf_obj_get(kCallPin));
   if (!call) return sys_error(errno, "open", kCallPin, kDetachHint);
   return {};
@@ -136,25 +145,56 @@ Status Gate::Impl::trace(hf_call_op op, const hf_file_key& file) const {
   return {};
 }
 
+std::optional<std::vector<hf_part>> Gate::Impl::parts(const hf_lease& lease) const {
+  std::vector<hf_part> parts(lease.parts);
+  for (__u32 i = 0; i < lease.parts; i++) {
+    const hf_part_key key{lease.id, i, 0};
+    if (bpf_map_lookup_elem(map("hf_parts"), &key, &parts[i]) != 0) return std::nullopt;
+  }
+  return parts;
+}
+
 Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gate::~Gate() = default;
 
 Result<std::unique_ptr<Gate>> Gate::arm(const std::string& version) {
   KernelFunctions kernel;
-  HF_TRY_ASSIGN(const bool take_over, arm_or_keep(version, kernel));
+  HF_TRY_ASSIGN(const auto armed, arm_or_take(version, kernel));
   // An upgrade that was cut off has left a second set of links, which would decide, and observe, everything twice.
-  for (const char* directory : {kNewLinksDirectory, kOldLinksDirectory}) HF_TRY(remove_pins(directory));
+  HF_TRY(remove_new_pins());
   auto impl = std::make_unique<Impl>();
-  impl->took_over = take_over;
+  impl->version = version;
+  impl->armed = armed;
   HF_TRY(impl->open_maps());
   HF_TRY(impl->open_views());
   HF_TRY(impl->open_rings());
   auto gate = std::unique_ptr<Gate>(new Gate(std::move(impl)));
-  gate->learn_offsets(kernel);
   gate->forget_traces();
+  if (gate->incomplete()) return gate;
+  gate->learn_offsets(kernel);
   gate->impl_->symbols = kernel.take_symbols();
   std::atomic_ref(gate->impl_->control->complete).store(pins_and_modules());
   return gate;
+}
+
+bool Gate::incomplete() const { return impl_->armed == Armed::kStanding; }
+
+Result<Gate::Completion> Gate::complete() const {
+  HF_TRY_ASSIGN(const auto before, pinned_meta());
+  KernelFunctions kernel;
+  HF_TRY_ASSIGN(const bool replaced, complete_gate(impl_->version, kernel));
+  Completion done;
+  if (replaced && before) done.replaced = std::string(before->version, ::strnlen(before->version, sizeof before->version));
+  done.symbols = kernel.take_symbols();
+  return done;
+}
+
+Status Gate::adopt() {
+  HF_TRY(impl_->open_call());
+  learn_offsets();
+  std::atomic_ref(impl_->control->complete).store(pins_and_modules());
+  impl_->armed = Armed::kKept;
+  return {};
 }
 
 std::optional<Kallsyms> Gate::take_symbols() { return std::exchange(impl_->symbols, std::nullopt); }
@@ -191,7 +231,7 @@ Status Gate::trace_end(const hf_file_key& file) { return impl_->trace(HF_CALL_TR
 
 Result<std::uint64_t> Gate::tripwire_missed() const { return probes_missed(); }
 
-bool Gate::took_over() const { return impl_->took_over; }
+bool Gate::took_over() const { return impl_->armed != Armed::kAnew; }
 
 Result<hf_meta> Gate::meta() const {
   hf_meta meta{};
@@ -291,37 +331,42 @@ Result<int> Gate::sweep() {
 }
 
 Result<std::optional<KernelLease>> Gate::lease(std::uint64_t id) const {
-  KernelLease lease{};
-  if (bpf_map_lookup_elem(impl_->map("hf_leases"), &id, &lease.record) != 0) {
+  hf_lease record{};
+  if (bpf_map_lookup_elem(impl_->map("hf_leases"), &id, &record) != 0) {
     if (errno == ENOENT) return std::nullopt;
     return sys_error(errno, "read", "hf_leases");
   }
-  for (__u32 i = 0; i < lease.record.parts; i++) {
-    hf_part_key key{id, i, 0};
-    hf_part part{};
-    // A part that is gone: the lease ended while it was read.
-    if (bpf_map_lookup_elem(impl_->map("hf_parts"), &key, &part) != 0) return std::nullopt;
-    lease.parts.push_back(part);
-  }
-  return lease;
+  auto parts = impl_->parts(record);
+  if (!parts) return std::nullopt;
+  return KernelLease{record, std::move(*parts)};
 }
 
 Result<std::vector<KernelLease>> Gate::leases() const {
+  // In batches, which the kernel takes bucket by bucket: an entry that stays meanwhile comes once (__htab_map_lookup_and_delete_batch()).
+  std::vector<hf_lease> records;
   std::vector<std::uint64_t> ids;
-  std::uint64_t id = 0, next = 0;
-  int fd = impl_->map("hf_leases");
-  for (int error = bpf_map_get_next_key(fd, nullptr, &next); error == 0; error = bpf_map_get_next_key(fd, &id, &next)) {
-    id = next;
-    ids.push_back(id);
+  std::size_t taken = 0;
+  std::array<std::uint32_t, 2> at{};
+  for (__u32 room = 4096;;) {
+    ids.resize(room);
+    records.resize(taken + room);
+    __u32 count = room;
+    const int error = bpf_map_lookup_batch(impl_->map("hf_leases"), taken ? at.data() : nullptr, at.data(), ids.data(), &records[taken], &count, nullptr);
+    // Only where a single bucket has more is there no room.
+    if (error && errno == ENOSPC && room < 1u << 20) {
+      room *= 2;
+      continue;
+    }
+    if (error && errno != ENOENT) return sys_error(errno, "read", "hf_leases");
+    taken += count;
+    if (error) break;
   }
-  // An entry that goes while the map is walked restarts the walk: the same id may come twice.
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  records.resize(taken);
+  std::sort(records.begin(), records.end(), [](const hf_lease& a, const hf_lease& b) { return a.id < b.id; });
   std::vector<KernelLease> leases;
-  for (auto each : ids) {
-    HF_TRY_ASSIGN(auto found, lease(each));
-    if (found) leases.push_back(std::move(*found));
-  }
+  leases.reserve(taken);
+  for (const auto& record : records)
+    if (auto parts = impl_->parts(record)) leases.push_back({record, std::move(*parts)});
   return leases;
 }
 

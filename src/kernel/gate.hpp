@@ -80,7 +80,20 @@ class Gate {
   static Result<std::unique_ptr<Gate>> arm(const std::string& version);
   ~Gate();
 
-  bool took_over() const;  ///< pins of an earlier daemon were found and kept
+  bool took_over() const;  ///< a gate that decides was found, by maps of this layout
+
+  /// The programs that were taken over are another build's, or have not been seen to be complete. They decide; complete(), then adopt().
+  bool incomplete() const;
+  struct Completion {
+    std::string replaced;  ///< the version whose programs were replaced; empty: they were complete, and this build's
+    std::optional<Kallsyms> symbols;
+  };
+  /// Loads this build's programs, and puts them in place before those of the other go. Takes seconds, so it is for a thread of its own: it touches nothing that
+  /// the other calls do.
+  /// @errors as arm(); then the earlier programs go on deciding
+  Result<Completion> complete() const;
+  /// From now on the calls are answered by what complete() has put in place.
+  Status adopt();
   Result<hf_meta> meta() const;
   /// Tells the kernel side where struct ib_device has its name and struct xfs_inode its inode, once their modules are loaded; cheap to call again.
   void learn_offsets();

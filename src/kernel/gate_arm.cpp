@@ -3,11 +3,13 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -122,24 +124,22 @@ class Loader {
     return {};
   }
 
-  /// New links stand before the old ones go.
+  /// New links stand before the old ones go, and at no moment is there none: bpffs exchanges two folders in one step (simple_rename(), Linux 5.16).
   Status pin() {
     crash_point("arm.attached");
-    HF_TRY(remove_pins(kNewLinksDirectory));
+    HF_TRY(remove_new_pins());
     HF_TRY(make_directory(kNewLinksDirectory));
     for (auto& [name, link] : links_)
       if (int error = bpf_link__pin(link.get(), fmt::format("{}/{}", kNewLinksDirectory, name).c_str()); error) return sys_error(-error, "pin", name);
     crash_point("arm.new_links");
-    ::unlink(kCallPin);
-    crash_point("arm.no_call");
-    if (int error = bpf_program__pin(skeleton_->progs.hf_call, kCallPin); error) return sys_error(-error, "pin", kCallPin);
+    if (int error = bpf_program__pin(skeleton_->progs.hf_call, kNewCallPin); error) return sys_error(-error, "pin", kNewCallPin);
+    crash_point("arm.new_call");
+    if (::rename(kNewCallPin, kCallPin) != 0) return sys_error(errno, "rename", kNewCallPin);
     crash_point("arm.call");
-    HF_TRY(remove_pins(kOldLinksDirectory));
-    if (::rename(kLinksDirectory, kOldLinksDirectory) != 0 && errno != ENOENT) return sys_error(errno, "rename", kLinksDirectory);
-    crash_point("arm.no_links");
-    if (::rename(kNewLinksDirectory, kLinksDirectory) != 0) return sys_error(errno, "rename", kNewLinksDirectory);
+    const unsigned how = ::access(kLinksDirectory, F_OK) == 0 ? RENAME_EXCHANGE : RENAME_NOREPLACE;
+    if (::renameat2(AT_FDCWD, kNewLinksDirectory, AT_FDCWD, kLinksDirectory, how) != 0) return sys_error(errno, "rename", kNewLinksDirectory);
     crash_point("arm.links");
-    HF_TRY(remove_pins(kOldLinksDirectory));
+    HF_TRY(remove_new_pins());
     return write_meta([this](hf_meta& meta) {
       std::memset(meta.version, 0, sizeof meta.version);
       std::strncpy(meta.version, version_.c_str(), sizeof meta.version - 1);
@@ -214,7 +214,7 @@ class Loader {
   std::vector<std::pair<std::string, LinkPtr>> links_;
 };
 
-/// Loads, attaches and pins; where that fails on a machine without an armed gate, nothing is left of the attempt.
+/// Loads, attaches and pins; where that fails, nothing is left of the attempt.
 Status arm_anew(const std::string& version, KernelFunctions& kernel, bool had_state) {
   Status outcome = [&]() -> Status {
     Loader loader(version, kernel);
@@ -222,15 +222,20 @@ Status arm_anew(const std::string& version, KernelFunctions& kernel, bool had_st
     HF_TRY(loader.attach());
     return loader.pin();
   }();
-  if (!outcome && !had_state) (void)gate_detach();
+  if (!outcome) (void)(had_state ? remove_new_pins() : gate_detach());
   return outcome;
+}
+
+/// Does a gate decide by maps of this layout, whosever its programs are?
+bool stands(const std::optional<hf_meta>& meta) {
+  return meta && meta->magic == HF_META_MAGIC && meta->abi_version == HF_ABI_VERSION && ::access(kCallPin, F_OK) == 0 &&
+         !list_directory(kLinksDirectory).empty();
 }
 
 /// Is the gate this Holdfast's own, and as it was when a daemon saw that no hook is missing? To look again at all of the kernel's functions is most of the time
 /// that a takeover would take.
-bool still_complete() {
-  const auto meta = pinned_meta();
-  if (!meta || !*meta || (*meta)->magic != HF_META_MAGIC || (*meta)->abi_version != HF_ABI_VERSION || (*meta)->object_digest != object_digest()) return false;
+bool still_complete(const hf_meta& meta) {
+  if (meta.object_digest != object_digest()) return false;
   const Fd map(bpf_obj_get(fmt::format("{}/hf_control", kMapsDirectory).c_str()));
   hf_control control{};
   const __u32 zero = 0;
@@ -239,8 +244,9 @@ bool still_complete() {
 
 }  // namespace
 
-Result<bool> arm_or_keep(const std::string& version, KernelFunctions& kernel) {
-  if (still_complete()) return true;
+Result<Armed> arm_or_take(const std::string& version, KernelFunctions& kernel) {
+  HF_TRY_ASSIGN(const auto meta, pinned_meta());
+  if (stands(meta)) return still_complete(*meta) ? Armed::kKept : Armed::kStanding;
   HF_TRY_ASSIGN(auto state, gate_state(kernel));
   if (state.other_version)
     return fail(EPROTONOSUPPORT,
@@ -249,9 +255,15 @@ Result<bool> arm_or_keep(const std::string& version, KernelFunctions& kernel) {
                 kDetachHint);
   // An earlier daemon was killed while it armed the first gate: there are maps, and nothing that decides.
   if (state.unfinished) HF_TRY(gate_detach());
-  const bool keep = state.armed && state.meta->object_digest == object_digest() && !test_upgrade();
-  if (!keep) HF_TRY(arm_anew(version, kernel, state.meta.has_value()));
-  return keep;
+  HF_TRY(arm_anew(version, kernel, state.meta.has_value()));
+  return Armed::kAnew;
+}
+
+Result<bool> complete_gate(const std::string& version, KernelFunctions& kernel) {
+  HF_TRY_ASSIGN(const auto state, gate_state(kernel));
+  if (state.armed && state.meta->object_digest == object_digest() && !test_upgrade()) return false;
+  HF_TRY(arm_anew(version, kernel, true));
+  return true;
 }
 
 }  // namespace hf

@@ -12,11 +12,23 @@ namespace hf {
 inline constexpr const char* kDetachHint =
     "holdfast gate detach, then start holdfastd again (registrations made before are protected again only once they are made anew)";
 
-/// Sees that the gate is armed with this Holdfast's programs.
+/// Whose programs decide once arm_or_take() has returned.
+enum class Armed {
+  kAnew,      ///< this start's
+  kKept,      ///< an earlier one's: this Holdfast's own, and seen then to be complete
+  kStanding,  ///< an earlier one's, by maps of this layout; whether they are this Holdfast's, and complete, has not been looked at: complete_gate() is due
+};
+
+/// Sees that a gate decides; takes the time of loading programs only where none does.
 /// @param version of this Holdfast, as the pins will say it
-/// @return whether what was pinned was kept as it is; else it was armed anew, beside the old programs until the new ones decided
 /// @errors EPROTONOSUPPORT where pins of another HF_ABI_VERSION stand, ENOTSUP where this kernel lacks a required function, those of loading and attaching;
 ///   nothing stays of what failed
-Result<bool> arm_or_keep(const std::string& version, KernelFunctions& kernel);
+Result<Armed> arm_or_take(const std::string& version, KernelFunctions& kernel);
+
+/// Makes what Armed::kStanding has found complete and this Holdfast's own: the new programs stand beside the old ones until these go. Everything else may go on
+/// meanwhile, on other threads and in the kernel.
+/// @return whether programs were replaced; else nothing was amiss
+/// @errors as arm_or_take(); the old programs go on deciding
+Result<bool> complete_gate(const std::string& version, KernelFunctions& kernel);
 
 }  // namespace hf

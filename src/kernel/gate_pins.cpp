@@ -106,6 +106,15 @@ Result<int> remove_pins(const std::string& directory) {
   return removed;
 }
 
+Result<int> remove_new_pins() {
+  HF_TRY_ASSIGN(int removed, remove_pins(kNewLinksDirectory));
+  if (::unlink(kNewCallPin) == 0)
+    removed++;
+  else if (errno != ENOENT)
+    return sys_error(errno, "unlink", kNewCallPin);
+  return removed;
+}
+
 Result<std::optional<hf_meta>> pinned_meta() {
   Fd fd(bpf_obj_get(fmt::format("{}/hf_meta", kMapsDirectory).c_str()));
   if (!fd) {
@@ -191,12 +200,10 @@ Result<GateState> gate_state(KernelFunctions& kernel) {
 
 Result<int> gate_detach() {
   if (::geteuid() != 0) return fail(EPERM, "only root can detach the gate", "run as root: sudo holdfast gate detach");
-  int removed = 0;
   // Links first: nothing decides on half of its maps.
-  for (const char* directory : {kLinksDirectory, kNewLinksDirectory, kOldLinksDirectory}) {
-    HF_TRY_ASSIGN(int n, remove_pins(directory));
-    removed += n;
-  }
+  HF_TRY_ASSIGN(int removed, remove_pins(kLinksDirectory));
+  HF_TRY_ASSIGN(const int unfinished, remove_new_pins());
+  removed += unfinished;
   if (::unlink(kCallPin) == 0)
     removed++;
   else if (errno != ENOENT)

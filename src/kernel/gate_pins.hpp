@@ -19,9 +19,10 @@ namespace hf {
 
 inline constexpr const char* kMapsDirectory = "/sys/fs/bpf/holdfast/maps";
 inline constexpr const char* kLinksDirectory = "/sys/fs/bpf/holdfast/links";
-inline constexpr const char* kNewLinksDirectory = "/sys/fs/bpf/holdfast/links_new";
-inline constexpr const char* kOldLinksDirectory = "/sys/fs/bpf/holdfast/links_old";
 inline constexpr const char* kCallPin = "/sys/fs/bpf/holdfast/call";
+/// Of programs that are being put in place, and then of those whose place they have taken, until these go.
+inline constexpr const char* kNewLinksDirectory = "/sys/fs/bpf/holdfast/links_new";
+inline constexpr const char* kNewCallPin = "/sys/fs/bpf/holdfast/call_new";
 
 /// The maps that are pinned; by the names of bpf/maps.bpf.h.
 inline constexpr std::array kPinnedMaps = {"hf_meta",    "hf_control", "hf_fast",      "hf_facts",  "hf_request",  "hf_files",   "hf_chunks",
@@ -69,5 +70,7 @@ Result<std::vector<GateHook>> hooks_of_kernel(const struct btf& btf);
 std::vector<std::string> list_directory(const std::string& path);
 /// Removes a directory of pins, one level deep. @return how many pins went.
 Result<int> remove_pins(const std::string& directory);
+/// Removes what putting programs in place leaves, or has left where it was cut off. @return how many pins went.
+Result<int> remove_new_pins();
 
 }  // namespace hf

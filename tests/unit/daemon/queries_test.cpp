@@ -85,7 +85,7 @@ TEST_F(Queries, StatusHasItsFields) {
   EXPECT_EQ(keys(answer), (Names{"schema", "version", "pid", "uptime_s", "socket", "node", "gate", "leases", "registrations", "files", "denials", "escapes",
                                  "journal", "connections", "watchers", "recalls", "mounts", "qualified"}));
   EXPECT_EQ(keys(answer["gate"]),
-            (Names{"armed_by", "abi", "object", "took_over", "denials", "denials_lost", "passed", "registrations_seen", "registrations_unprotected",
+            (Names{"armed_by", "abi", "object", "took_over", "complete", "trouble", "denials", "denials_lost", "passed", "registrations_seen", "registrations_unprotected",
                    "hints_missed", "lifecycle_lost", "escapes", "escapes_lost", "tripwire_missed", "tripwire_blind"}));
   EXPECT_EQ(answer["leases"]["by_kind"], (Json{{"process", 0}, {"registration", 1}, {"static", 0}}));
   EXPECT_EQ(answer["registrations"]["protected"], 1);
