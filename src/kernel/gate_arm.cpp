@@ -232,21 +232,27 @@ bool stands(const std::optional<hf_meta>& meta) {
          !list_directory(kLinksDirectory).empty();
 }
 
-/// Is the gate this Holdfast's own, and as it was when a daemon saw that no hook is missing? To look again at all of the kernel's functions is most of the time
+/// Is the gate as it was when a daemon, of whatever version, saw that no hook is missing? To look again at all of the kernel's functions is most of the time
 /// that a takeover would take.
-bool still_complete(const hf_meta& meta) {
-  if (meta.object_digest != object_digest()) return false;
+bool as_last_seen() {
   const Fd map(bpf_obj_get(fmt::format("{}/hf_control", kMapsDirectory).c_str()));
   hf_control control{};
   const __u32 zero = 0;
-  return map && bpf_map_lookup_elem(map.get(), &zero, &control) == 0 && control.complete && control.complete == pins_and_modules() && !test_upgrade();
+  return map && bpf_map_lookup_elem(map.get(), &zero, &control) == 0 && control.complete && control.complete == pins_and_modules();
 }
+
+bool own(const hf_meta& meta) { return meta.object_digest == object_digest() && !test_upgrade(); }
 
 }  // namespace
 
 Result<Armed> arm_or_take(const std::string& version, KernelFunctions& kernel) {
   HF_TRY_ASSIGN(const auto meta, pinned_meta());
-  if (stands(meta)) return still_complete(*meta) ? Armed::kKept : Armed::kStanding;
+  if (stands(meta)) {
+    if (as_last_seen()) return own(*meta) ? Armed::kKept : Armed::kStanding;
+    // A hook may be missing, and nothing else would look at what passes there: nobody is served before it is back.
+    HF_TRY(complete_gate(version, kernel));
+    return Armed::kKept;
+  }
   HF_TRY_ASSIGN(auto state, gate_state(kernel));
   if (state.other_version)
     return fail(EPROTONOSUPPORT,
@@ -261,7 +267,7 @@ Result<Armed> arm_or_take(const std::string& version, KernelFunctions& kernel) {
 
 Result<bool> complete_gate(const std::string& version, KernelFunctions& kernel) {
   HF_TRY_ASSIGN(const auto state, gate_state(kernel));
-  if (state.armed && state.meta->object_digest == object_digest() && !test_upgrade()) return false;
+  if (state.armed && own(*state.meta)) return false;
   HF_TRY(arm_anew(version, kernel, true));
   return true;
 }

@@ -15,17 +15,17 @@ inline constexpr const char* kDetachHint =
 /// Whose programs decide once arm_or_take() has returned.
 enum class Armed {
   kAnew,      ///< this start's
-  kKept,      ///< an earlier one's: this Holdfast's own, and seen then to be complete
-  kStanding,  ///< an earlier one's, by maps of this layout; whether they are this Holdfast's, and complete, has not been looked at: complete_gate() is due
+  kKept,      ///< this Holdfast's own, complete, by the maps of a gate that stood
+  kStanding,  ///< another Holdfast's, by maps of this layout, and all that it had attached: complete_gate() is due
 };
 
-/// Sees that a gate decides; takes the time of loading programs only where none does.
+/// Sees that a gate decides; takes the time of loading programs only where none does, or where hooks may be missing since a daemon last looked.
 /// @param version of this Holdfast, as the pins will say it
 /// @errors EPROTONOSUPPORT where pins of another HF_ABI_VERSION stand, ENOTSUP where this kernel lacks a required function, those of loading and attaching;
 ///   nothing stays of what failed
 Result<Armed> arm_or_take(const std::string& version, KernelFunctions& kernel);
 
-/// Makes what Armed::kStanding has found complete and this Holdfast's own: the new programs stand beside the old ones until these go. Everything else may go on
+/// Makes what stands complete and this Holdfast's own: the new programs stand beside the old ones until these go. Everything else may go on
 /// meanwhile, on other threads and in the kernel.
 /// @return whether programs were replaced; else nothing was amiss
 /// @errors as arm_or_take(); the old programs go on deciding
