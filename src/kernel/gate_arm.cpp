@@ -248,10 +248,15 @@ bool own(const hf_meta& meta) { return meta.object_digest == object_digest() && 
 Result<Armed> arm_or_take(const std::string& version, KernelFunctions& kernel) {
   HF_TRY_ASSIGN(const auto meta, pinned_meta());
   if (stands(meta)) {
-    if (as_last_seen()) return own(*meta) ? Armed::kKept : Armed::kStanding;
-    // A hook may be missing, and nothing else would look at what passes there: nobody is served before it is back.
-    HF_TRY(complete_gate(version, kernel));
-    return Armed::kKept;
+    if (!as_last_seen()) {
+      HF_TRY_ASSIGN(const auto state, gate_state(kernel));
+      if (!state.armed) {
+        // Nothing refuses what passes by a missing hook: nobody is served before it is back.
+        HF_TRY(arm_anew(version, kernel, true));
+        return Armed::kKept;
+      }
+    }
+    return own(*meta) ? Armed::kKept : Armed::kStanding;
   }
   HF_TRY_ASSIGN(auto state, gate_state(kernel));
   if (state.other_version)

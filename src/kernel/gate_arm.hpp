@@ -16,10 +16,10 @@ inline constexpr const char* kDetachHint =
 enum class Armed {
   kAnew,      ///< this start's
   kKept,      ///< this Holdfast's own, complete, by the maps of a gate that stood
-  kStanding,  ///< another Holdfast's, by maps of this layout, and all that it had attached: complete_gate() is due
+  kStanding,  ///< another Holdfast's, by maps of this layout, with no hook missing: complete_gate() is due
 };
 
-/// Sees that a gate decides; takes the time of loading programs only where none does, or where hooks may be missing since a daemon last looked.
+/// Sees that a gate decides; takes the time of loading programs only where none does, or where a hook is missing.
 /// @param version of this Holdfast, as the pins will say it
 /// @errors EPROTONOSUPPORT where pins of another HF_ABI_VERSION stand, ENOTSUP where this kernel lacks a required function, those of loading and attaching;
 ///   nothing stays of what failed
