@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# RDMA writes into a tmpfs file under a lease against the same without Holdfast.
+# RDMA writes into and reads from a tmpfs file under a lease against the same without Holdfast.
 # Lab: --fs tmpfs --mount size=64M --cpus 1 --icount
 # Target: 1.02
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -8,29 +8,38 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 file=/mnt/hf/file
 truncate -s 8M $file
-# The time of one message in microseconds, from the rate that perftest prints.
-measure() { # BYTES COUNT
+# The time of one message in microseconds: of a rate (_bw) from its MiB a second, of a latency (_lat) the typical one.
+measure() { # PROGRAM BYTES COUNT
   local out try
-  ip netns exec hfa ib_write_bw -d rxe_a --mmap=$file -s "$1" -n "$2" >/dev/null 2>&1 &
+  ip netns exec hfa "$1" -d rxe_a --mmap=$file -s "$2" -n "$3" >/dev/null 2>&1 &
   local server=$!
   for try in {1..20}; do
-    if out=$(ip netns exec hfb ib_write_bw -d rxe_b -s "$1" -n "$2" 192.0.2.1 2>&1); then break; fi
+    if out=$(ip netns exec hfb "$1" -d rxe_b -s "$2" -n "$3" 192.0.2.1 2>&1); then break; fi
     [ "$try" != 20 ]
   done
   wait $server
-  # bytes, iterations, BW peak, BW average in MiB/s, message rate in millions a second
-  awk -v bytes="$1" '$1 == bytes && NF >= 5 {printf "%.3f\n", bytes / ($4 * 1.048576)}' <<<"$out"
+  case $1 in
+    # bytes, iterations, peak, average in MiB/s, message rate
+    *_bw) awk -v bytes="$2" '$1 == bytes && NF >= 5 {printf "%.3f\n", bytes / ($4 * 1.048576)}' <<<"$out" ;;
+    # bytes, iterations, least, most, typical, average, ...
+    *_lat) awk -v bytes="$2" '$1 == bytes && NF >= 6 {print $5}' <<<"$out" ;;
+  esac
 }
 
+cases=("ib_write_bw 4096 5000" "ib_write_bw 65536 1000" "ib_read_bw 65536 1000" "ib_write_lat 64 300")
 for ((round = 1; round <= ${1:-7}; round++)); do
   declare -A off=() on=()
   for what in $([ $((round % 2)) = 0 ] && echo "off on" || echo "on off"); do
     [ "$what" = off ] || holdfast_on
-    for size in "4096 5000" "65536 1000"; do
-      read -r bytes count <<<"$size"
-      if [ "$what" = on ]; then on[$bytes]=$(measure "$bytes" "$count"); else off[$bytes]=$(measure "$bytes" "$count"); fi
+    for each in "${cases[@]}"; do
+      read -r program bytes count <<<"$each"
+      took=$(measure "$program" "$bytes" "$count")
+      if [ "$what" = on ]; then on[$each]=$took; else off[$each]=$took; fi
     done
     [ "$what" = off ] || holdfast_off
   done
-  for bytes in 4096 65536; do pair "write $bytes bytes" us "${off[$bytes]}" "${on[$bytes]}"; done
+  for each in "${cases[@]}"; do
+    read -r program bytes count <<<"$each"
+    pair "$program, $bytes bytes" us "${off[$each]}" "${on[$each]}"
+  done
 done

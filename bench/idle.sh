@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The daemon at rest, with 1,000 leases standing: its wake-ups in 20 s, against those of a process that only sleeps.
+# The daemon at rest with 1,000 leases: its wake-ups against those of a process that only sleeps, and its memory against that of auditd.
 # Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
@@ -21,3 +21,12 @@ for _ in 1 2 3; do
   pair "wake-ups and one, 20 s" times $(($(switches $sleeper) - still + 1)) $(($(switches "${pid_of[daemon]}") - daemon + 1)) 1
 done
 kill $sleeper
+resident() { awk '/^VmRSS/ {print $2}' /proc/"$1"/status; }
+if command -v auditd >/dev/null; then
+  mkdir -p /var/log/audit
+  auditd -n &
+  auditd=$!
+  until auditctl -s | grep -q "^pid $auditd\$"; do kill -0 $auditd; done
+  pair "memory of its own, resident, against auditd's" KiB "$(resident $auditd)" "$(resident "${pid_of[daemon]}")"
+  kill $auditd
+fi

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Ordinary calls on a file, with Holdfast in each of its states, an audit rule, a fanotify listener or fapolicyd, against the same without any of them.
+# Ordinary calls on a file with Holdfast in each of its states, an empty program at the gate's hook, an audit rule, a fanotify listener or fapolicyd, against without.
+# After --: which of the states, for less than all.
 # Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
@@ -7,7 +8,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 file=/mnt/hf/file
 calls=(pread pwrite fault open fallocate ftruncate)
-elsewhere=10000
 dd if=/dev/zero of=$file bs=1M count=1 status=none
 mkdir -p /etc/holdfast /mnt/hf/elsewhere
 exempt() { printf '[[mount]]\npath = "/mnt/hf"\nguard = false\n' >/etc/holdfast/holdfast.toml; }
@@ -35,11 +35,16 @@ state() { # STATE
       hear hold '^lease '
       measure "$1"
       stop hold ;;
-    elsewhere)
-      start hold hf-bench-lease /mnt/hf/elsewhere --hold $elsewhere
+    elsewhere-*)
+      start hold hf-bench-lease /mnt/hf/elsewhere --hold "${1#*-}"
       hear hold '^holding '
       measure "$1"
       stop hold ;;
+    empty-hook)
+      start hook hf-bench-hook
+      hear hook attached
+      measure "$1"
+      stop hook ;;
     audit)
       auditctl -e 1 >/dev/null
       for call in pread pwrite openat fallocate ftruncate; do auditctl -a always,exit -F arch=b64 -S $call -F dir=/mnt/hf -F success=0; done
@@ -70,8 +75,11 @@ prepare_fapolicyd() {
   sed -i 's/^trust = .*/trust = file/' /etc/fapolicyd/fapolicyd.conf
 }
 
-with_holdfast=(unguarded guarded sealed leased elsewhere) without=(none fanotify)
-if command -v fapolicyd >/dev/null; then
+wanted() { [ ${#only[@]} = 0 ] || [[ " ${only[*]} " = *" $1 "* ]]; }
+only=("${@:2}") with_holdfast=() without=(none)
+for each in unguarded guarded sealed leased elsewhere-1 elsewhere-10000; do ! wanted $each || with_holdfast+=("$each"); done
+for each in empty-hook fanotify; do ! wanted $each || without+=("$each"); done
+if wanted fapolicyd && command -v fapolicyd >/dev/null; then
   prepare_fapolicyd
   without+=(fapolicyd)
 fi
@@ -86,6 +94,10 @@ pairs() { # STATE...: of each call, against the last time without any of them
         guarded.pread|guarded.pwrite) target=1.03 ;;
       esac
       pair "$call, $each" ns "${nanoseconds[none.$call]}" "${nanoseconds[$each.$call]}" $target
+      # What is the gate's own, and not the kernel's for any program there.
+      [ -z "${nanoseconds[empty-hook.$call]:-}" ] || case $each.$call in
+        guarded.pread|guarded.pwrite) pair "$call, $each, against the empty hook" ns "${nanoseconds[empty-hook.$call]}" "${nanoseconds[$each.$call]}" ;;
+      esac
     done
   done
 }
@@ -106,7 +118,7 @@ for ((round = 1; round <= rounds; round++)); do
   pairs "${with_holdfast[@]}" "${without[@]:1}"
 done
 # Last: from the first rule on, every new process has its calls looked at, with rules or without.
-if command -v auditctl >/dev/null && auditctl -s >/dev/null 2>&1; then
+if wanted audit && command -v auditctl >/dev/null && auditctl -s >/dev/null 2>&1; then
   for ((round = 1; round <= rounds; round++)); do
     state audit
     pairs audit

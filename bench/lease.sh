@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A lease by libholdfast, got and given back, against the kernel's own claims on a file and a lease of etcd, by one client and by 64. And the way of a refusal to the holder.
+# A lease by libholdfast, got and given back, against the kernel's own claims and a lease of etcd; the way of a refusal to the holder and into the journal.
 # Lab: --fs tmpfs --mount size=256M --cpus 1 --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
@@ -33,5 +33,13 @@ for ((round = 1; round <= ${1:-5}; round++)); do
   pair "a lease and its end, against 100,000 a second" us 10 "${took[holdfast]}" 1
   pair "a lease and its end, p99, against 100 us" us 100 "$(hf-bench-lease $file --count 300 | awk '{print $3}')" 1
   pair "refusal to holder, p99, against 1 ms" us 1000 "$(hf-bench-lease $file --kind callback --count 200 | awk '{print $3}')" 1
+  # Entries are gathered for 50 ms before they are written together.
+  start hold holdfast hold $file
+  hear hold '^lease '
+  hf-bench-journal $file --count 100 >"$program_dir/journal"
+  stop hold
+  pair "refusal to journal, median, against the 50 ms that it gathers for" us 50000 "$(awk '$1 == 0.5 {print $2}' "$program_dir/journal")"
+  pair "refusal to journal, p99, against its median" us "$(awk '$1 == 0.5 {print $2}' "$program_dir/journal")" "$(awk '$1 == 0.99 {print $2}' "$program_dir/journal")"
 done
 hf-bench-lease $file --kind callback --count 1000 --quantiles | while read -r part us; do series callback "$part" "$us"; done
+while read -r part us; do series journal "$part" "$us"; done <"$program_dir/journal"

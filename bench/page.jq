@@ -22,7 +22,8 @@ def three: . * 1000 | round / 1000 | tostring;
   "| case | where | baseline | measured | ratio | range | pairs | target |", "|---|---|---|---|---|---|---|---|",
   (.[] | "| \(.case) | \(.kernel) | \(.baseline | short) \(.unit) | \(.measured | short) \(.unit) | \(.ratio | three) | \(.ratio_low | three) to \(.ratio_high | three) | \(.pairs) | " +
      (if .target == null then "" elif .met then "\(.target), met" else "**\(.target), missed**" end) + " |"), "",
-  ({"registration": ["registration", "What the lease adds to a registration, by size"], "io": ["calls", "What calls cost in each state"],
-    "scale": ["scale", "What calls take, by number of leases"], "lease": ["callback", "From a refusal to its holder"]}[.[0].benchmark] // empty
+  ({"registration": [["registration", "What the lease adds to a registration, by size"]], "io": [["calls", "What calls cost in each state"]],
+    "scale": [["scale", "What calls take, by number of leases"], ["memory", "Memory, by number of leases"], ["restart", "A start of the daemon, by number of leases"]],
+    "lease": [["callback", "From a refusal to its holder, and into the journal"]]}[.[0].benchmark] // [] | .[]
    | select(.[0] | IN($pictures[])) | "![\(.[1])](performance/\(.[0]).svg)", "")),
 (($names - ($results | map(.benchmark)))[] | "## \(.)", "", "Not measured: `./dev bench \(.) --write`.", "")
