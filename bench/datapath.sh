@@ -26,14 +26,25 @@ measure() { # PROGRAM BYTES COUNT
   esac
 }
 
-cases=("ib_write_bw 4096 5000" "ib_write_bw 65536 1000" "ib_read_bw 65536 1000" "ib_write_lat 64 300")
+# The ends of a latency test spin, here on one processor, and its time goes by which of them is preempted when: one of a few figures, of which the least is told.
+repeat() {
+  case $1 in
+    *_bw) measure "$@" ;;
+    *_lat) for _ in {1..4}; do measure "$@"; done | sort -n | head -n 1 ;;
+  esac
+}
+
+cases=()
+for each in "ib_write_bw 4096 5000" "ib_write_bw 65536 1000" "ib_read_bw 65536 1000" "ib_write_lat 64 200"; do
+  [[ $# -lt 2 || " ${*:2} " = *" ${each%% *} "* ]] && cases+=("$each")
+done
 for ((round = 1; round <= ${1:-7}; round++)); do
   declare -A off=() on=()
   for what in $([ $((round % 2)) = 0 ] && echo "off on" || echo "on off"); do
     [ "$what" = off ] || holdfast_on
     for each in "${cases[@]}"; do
       read -r program bytes count <<<"$each"
-      took=$(measure "$program" "$bytes" "$count")
+      took=$(repeat "$program" "$bytes" "$count")
       if [ "$what" = on ]; then on[$each]=$took; else off[$each]=$took; fi
     done
     [ "$what" = off ] || holdfast_off
