@@ -46,7 +46,7 @@ class CoreOverAFakeGate : public ::testing::Test {
     one.record.holder_start = 10 * kSecondNs;
     one.record.umem = kind == HF_LEASE_REGISTRATION ? 0xffff888000001000 : 0;
     one.record.parts = 1;
-    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .address = 0x1000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
+    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .magic = gate.magic, .reasons = 0, .slot = 0, .flags = 0});
     return id;
   }
 

@@ -49,7 +49,7 @@ class Queries : public ::testing::Test {
                     .state = HF_STATE_PROTECTED,
                     .comm = "target",
                     .device = "rxe0"};
-    lease.parts.push_back({.file = key, .first = 100, .end = 5000, .address = 0x7f0000000000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
+    lease.parts.push_back({.file = key, .first = 100, .end = 5000, .magic = gate.magic, .reasons = 0, .slot = 0, .flags = 0});
     core = Core::start(gate, scratch.path("grants"), heard.hooks(), ProcessTable(scratch.path())).value();
     hf_denial denial{};
     denial.op = HF_OP_PUNCH;
