@@ -75,12 +75,13 @@ static long end_part(__u32 index, __u64 *lease)
 }
 
 /* Gives the slots of all parts back. @param first the lease's first part, which is in hf_leases or not yet there */
-static __always_inline void end_parts(__u64 lease, const struct hf_part *first, __u32 parts)
+__noinline int end_parts(__u64 lease, struct hf_part *first, __u32 parts)
 {
-	if (parts)
+	if (parts && first)
 		slot_give_back(first);
 	if (parts > 1)
 		bpf_loop(parts < HF_PARTS_MAX ? parts - 1 : HF_PARTS_MAX - 1, end_part, &lease, 0);
+	return 0;
 }
 
 static __always_inline void tell(__u32 kind, __u64 lease)
