@@ -163,7 +163,7 @@ struct hf_pinning {
 	__u32 suspect; /* a break that overlaps was under way at entry */
 	__u32 reasons;
 	__u32 odp;
-	struct hf_part first; /* of the lease, until it has its record; where walk.parts is not 0 */
+	struct hf_part first; /* as it goes into the record; where walk.parts is not 0 */
 	struct walk walk;
 };
 struct {

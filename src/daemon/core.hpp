@@ -51,12 +51,12 @@ struct Hooks {
   std::function<void(SurveyRequest)> survey;             ///< run survey() beside the loop, then call surveyed()
   std::function<bool()> watched;                         ///< is there anyone to announce to?
   std::function<void(const Announcement&)> announce;
-  std::function<void(const Denial&)> tell_denial;      ///< to the operator
-  std::function<void(const Escape&)> tell_escape;      ///< to the operator, so that it can't be overlooked
-  std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
+  std::function<void(const Denial&)> tell_denial;             ///< to the operator
+  std::function<void(const Escape&)> tell_escape;             ///< to the operator, so that it can't be overlooked
+  std::function<void(const Lease&)> tell_unprotected;         ///< a registration that is not protected
   std::function<void(const hf_lifecycle_event&)> tell_quota;  ///< a registration beyond its user's quota: nothing of it is kept
-  std::function<void(const Error&)> report;            ///< an operator should know
-  std::function<void(JournalEntry)> record{};          ///< into the journal
+  std::function<void(const Error&)> report;                   ///< an operator should know
+  std::function<void(JournalEntry)> record{};                 ///< into the journal
   /// Recalls: what comes and goes, who ends, and whether a file is one that nobody may begin to hold now.
   std::function<void(const Lease&)> lease_came{};
   std::function<void(const Lease&)> lease_went{};

@@ -27,8 +27,8 @@ TEST(AbiLayout, CAndCxxAgree) {
 template <class... Type>
 constexpr bool kWithoutPadding = (std::has_unique_object_representations_v<Type> && ...);
 
-static_assert(kWithoutPadding<hf_file_key, hf_slot, hf_file, hf_chunk_key, hf_chunk, hf_mount, hf_lease, hf_device, hf_part_key, hf_part, hf_lifecycle_event, hf_ancestor,
-                              hf_denial, hf_meta, hf_call, hf_facts, hf_question, hf_answer>);
+static_assert(kWithoutPadding<hf_file_key, hf_slot, hf_file, hf_chunk_key, hf_chunk, hf_mount, hf_lease, hf_device, hf_part_key, hf_part, hf_lifecycle_event,
+                              hf_ancestor, hf_denial, hf_meta, hf_call, hf_facts, hf_question, hf_answer>);
 static_assert(kWithoutPadding<hf_wire_header, hf_wire_hello, hf_wire_range, hf_wire_acquire, hf_wire_acquired, hf_wire_release, hf_wire_reclaim,
                               hf_wire_subscribe, hf_wire_error, hf_wire_event>);
 
