@@ -5,7 +5,6 @@
 
 #define HF_MAX_LEASES (1 << 20)
 #define HF_MAX_CHUNKS (1 << 19) /* enough for as many leases in pairs: a file's second one takes a chunk */
-#define HF_MAX_PARTS (1 << 19)	/* of leases with more than one */
 #define HF_MAX_DEVICES 1024
 
 /* Mapped by the daemon, which writes its own fields without touching the others; hf_facts and hf_request are one answer and one question at a time. */
@@ -110,7 +109,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, HF_MAX_PARTS);
+	__uint(max_entries, HF_MAX_LEASES);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct hf_part_key);
 	__type(value, struct hf_part);
