@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define HF_ABI_VERSION 5u
+#define HF_ABI_VERSION 6u
 #define HF_META_MAGIC 0x48464d31u /* "HFM1" */
 
 #define HF_RANGE_END (~0ull) /* an end that means: to the end of the file and all that may follow */
@@ -92,16 +92,16 @@ struct hf_slot {
 #define HF_SLOT_WINDOW (1u << 0) /* the hold of a maintenance window: the command whose thread group is `holder` passes, with its children */
 #define HF_SLOT_WHOLE (1u << 1)	 /* the file as a whole, whatever its size: also against operations that move no byte, but wait for pins (holdfast-pin) */
 
-#define HF_INLINE_SLOTS 4
-#define HF_CHUNK_SLOTS 12
-#define HF_CHUNKS 6
+/* Most files have one lease. A chunk's entry fills 256 bytes of the kernel's allocator, with the 80 that a hash map adds. */
+#define HF_INLINE_SLOTS 1
+#define HF_CHUNK_SLOTS 5
+#define HF_CHUNKS 15
 #define HF_SLOTS (HF_INLINE_SLOTS + HF_CHUNKS * HF_CHUNK_SLOTS) /* exact extents a file; past that neighbouring ones merge */
 
 /** A leased file: the map hf_files. An entry may be empty (all slots free): empty ones are swept by the daemon. */
 struct hf_file {
 	__u32 chunks; /* high-water mark: how many overflow chunks may exist */
 	__u32 merged; /* leases that share a slot for want of a free one */
-	__u64 last_denial_ns;
 	struct hf_slot slots[HF_INLINE_SLOTS];
 };
 
@@ -164,7 +164,7 @@ enum hf_lease_state {
 	HF_STATE_BOUND = 6,	  /* protected, and the kernel module holdfast-pin relies on it: only that ends it */
 };
 
-/** Why a registration, or a part of one, is not protected: bits of hf_lease::reasons and hf_part::reasons. */
+/** Why a registration, or a part of one, is not protected: bits of hf_lease::reasons and hf_part::reasons, which has 16. */
 enum hf_reason {
 	HF_REASON_READ_ONLY = 1 << 0,	    /* policy: a reader may not block the file's owner */
 	HF_REASON_RACED = 1 << 1,	    /* a break that the gate had let pass was under way while the pages were pinned */
@@ -188,9 +188,24 @@ enum hf_reason {
 #define HF_COMM_LEN 16
 #define HF_DEVICE_LEN 32
 
-/** One lease and its holder: the map hf_leases, keyed by id. Its ranges are in hf_parts. */
+/** A contiguous range of one file under a lease. */
+struct hf_part {
+	struct hf_file_key file;
+	__u64 first;   /* as asked for, before rounding */
+	__u64 end;
+	__u32 magic;   /* super_block::s_magic */
+	__u16 reasons; /* enum hf_reason; 0 = leased */
+	__u8 slot;     /* index of the slot, HF_NO_SLOT where none was taken */
+	__u8 flags;    /* HF_PART_* */
+};
+#define HF_NO_SLOT 0xffu
+#define HF_PART_DAX (1u << 0)	 /* inode::i_flags & S_DAX */
+#define HF_PART_MERGED (1u << 1) /* shares its slot with a neighbour: protected range is wider than asked for */
+#define HF_PART_WINDOW (1u << 2) /* the hold of a maintenance window */
+#define HF_PART_WHOLE (1u << 3)	 /* the slot holds the whole file, whatever `first` and `end` say; a part with these bytes alone is beside it */
+
+/** One lease and its holder: the map hf_leases, keyed by id. Its first range is in it, further ones are in hf_parts. */
 struct hf_lease {
-	__u64 id;
 	__u64 umem;	    /* struct ib_umem *, for a registration; a key, never followed */
 	__u64 address;	    /* start of the registered range in the holder's address space */
 	__u64 length_bytes;
@@ -202,37 +217,27 @@ struct hf_lease {
 	__u32 gid;
 	__u32 access; /* IB_ACCESS_* as given */
 	__u32 reasons;
-	__u32 parts;
+	__u16 parts;
+	__u16 device; /* number of ib_device::name in hf_devices; 0 = none */
 	__u8 kind;  /* enum hf_lease_kind */
 	__u8 state; /* enum hf_lease_state */
 	__u8 odp;   /* 1: On-Demand Paging, nothing is pinned */
 	__u8 counted; /* 1: counts towards its user's quota */
 	char comm[HF_COMM_LEN];
-	char device[HF_DEVICE_LEN]; /* ib_device::name */
+	struct hf_part first; /* where parts is not 0 */
 };
 
+/** The name of an adapter, padded with NULs: the map hf_devices, keyed by a number that comes of it. Written once and never changed: leases refer to it. */
+struct hf_device {
+	char name[HF_DEVICE_LEN]; /* ib_device::name */
+} __attribute__((aligned(8)));
+
+/** A range of a lease but the first: the map hf_parts. */
 struct hf_part_key {
 	__u64 lease;
-	__u32 index;
+	__u32 index; /* from 1 on */
 	__u32 pad;
 };
-
-/** A contiguous range of one file under a lease: the map hf_parts. */
-struct hf_part {
-	struct hf_file_key file;
-	__u64 first;   /* as asked for, before rounding */
-	__u64 end;
-	__u64 address; /* where it is mapped in the holder; 0 for leases by the API */
-	__u32 slot;    /* index of the slot, HF_NO_SLOT where none was taken */
-	__u32 reasons; /* enum hf_reason; 0 = leased */
-	__u32 magic;   /* super_block::s_magic */
-	__u32 flags;   /* HF_PART_* */
-};
-#define HF_NO_SLOT (~0u)
-#define HF_PART_DAX (1u << 0)	 /* inode::i_flags & S_DAX */
-#define HF_PART_MERGED (1u << 1) /* shares its slot with a neighbour: protected range is wider than asked for */
-#define HF_PART_WINDOW (1u << 2) /* the hold of a maintenance window */
-#define HF_PART_WHOLE (1u << 3)	 /* the slot holds the whole file, whatever `first` and `end` say; a part with these bytes alone is beside it */
 
 enum hf_event_kind {
 	HF_EVENT_DENIAL = 1,
@@ -241,7 +246,7 @@ enum hf_event_kind {
 	HF_EVENT_INCOMPLETE = 4, /* a registration that user space must complete */
 	HF_EVENT_ESCAPE = 5,	 /* leased bytes were broken */
 	HF_EVENT_TRACED = 6,	 /* bytes of a traced file were broken */
-	HF_EVENT_QUOTA = 32,	 /* a registration without a record: its user has as many as the quota allows. `record` says whose. */
+	HF_EVENT_QUOTA = 32,	 /* a registration without a record: its user has as many as the quota allows. `uid`, `tgid` and `comm` say whose. */
 	/* Of the daemon, to holders (hf_wire_event): */
 	HF_EVENT_RECALL = 33,	    /* an administrator asks for the lease */
 	HF_EVENT_FENCE = 34,	    /* ... and now for the memory to be made unreachable */
@@ -254,7 +259,9 @@ struct hf_lifecycle_event {
 	__u32 tgid;
 	__u64 lease;
 	__u64 time_ns;
-	struct hf_lease record; /* for HF_EVENT_RELEASED: as it was */
+	__u32 uid;
+	__u32 pad;
+	char comm[HF_COMM_LEN];
 };
 
 #define HF_NAME_LEN 256 /* NAME_MAX and a NUL */
@@ -358,7 +365,7 @@ struct hf_meta {
 
 /** Requests to the BPF programs that the daemon runs (BPF_PROG_RUN of a syscall program, the request in the map hf_request): one writer's code for observer and daemon. */
 enum hf_call_op {
-	HF_CALL_LEASE_BEGIN = 1, /* new id and record; in: record. out: id */
+	HF_CALL_LEASE_BEGIN = 1, /* new id and record; in: record, without device and first; device. out: id */
 	HF_CALL_LEASE_PART = 2,	 /* add a part: in: id, part, holder; out: slot, reasons */
 	HF_CALL_LEASE_COMMIT = 3, /* in: id, state, reasons */
 	HF_CALL_LEASE_END = 4,	 /* in: id */
@@ -375,6 +382,7 @@ struct hf_call {
 	__u32 raced; /* out, LEASE_PART: 1 = a break that overlaps the part may be under way; ask with HF_CALL_RACED until it is not */
 	__u32 page_shift; /* in, LEASE_PART: of the pages that back the file */
 	struct hf_lease record;
+	struct hf_device device;
 	struct hf_part part;
 	struct hf_mount mount;
 };
@@ -432,19 +440,20 @@ struct hf_facts {
 #endif
 HF_ASSERT_SIZE(struct hf_file_key, 16);
 HF_ASSERT_SIZE(struct hf_slot, 32);
-HF_ASSERT_SIZE(struct hf_file, 16 + 32 * HF_INLINE_SLOTS);
+HF_ASSERT_SIZE(struct hf_file, 8 + 32 * HF_INLINE_SLOTS);
 HF_ASSERT_SIZE(struct hf_chunk_key, 24);
 HF_ASSERT_SIZE(struct hf_mount, 16);
 HF_ASSERT_SIZE(struct hf_listed, 32);
 HF_ASSERT_SIZE(struct hf_lease, 128);
 HF_ASSERT_SIZE(struct hf_part_key, 16);
-HF_ASSERT_SIZE(struct hf_part, 56);
-HF_ASSERT_SIZE(struct hf_lifecycle_event, 152);
+HF_ASSERT_SIZE(struct hf_part, 40);
+HF_ASSERT_SIZE(struct hf_device, HF_DEVICE_LEN);
+HF_ASSERT_SIZE(struct hf_lifecycle_event, 48);
 HF_ASSERT_SIZE(struct hf_denial, 2480);
 HF_ASSERT_SIZE(struct hf_user_frame, 32);
 HF_ASSERT_SIZE(struct hf_escape, 2480 + 16 + 32 * HF_STACK_DEPTH);
 HF_ASSERT_SIZE(struct hf_meta, 136);
-HF_ASSERT_SIZE(struct hf_call, 224);
+HF_ASSERT_SIZE(struct hf_call, 240);
 HF_ASSERT_SIZE(struct hf_facts, 48);
 HF_ASSERT_SIZE(struct hf_control, 48);
 

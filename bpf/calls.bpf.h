@@ -3,13 +3,14 @@
 #ifndef HF_CALLS_BPF_H
 #define HF_CALLS_BPF_H
 
-static __always_inline int call_begin(struct hf_lease *record)
+static __always_inline int call_begin(struct hf_call *call)
 {
-	if (!record)
-		return -EINVAL;
-	record->id = new_id();
-	record->parts = 0;
-	return bpf_map_update_elem(&hf_leases, &record->id, record, BPF_NOEXIST);
+	__u64 id = new_id();
+
+	call->id = id;
+	call->record.parts = 0;
+	call->record.device = device_number(&call->device);
+	return bpf_map_update_elem(&hf_leases, &id, &call->record, BPF_NOEXIST);
 }
 
 static __always_inline int call_part(__u64 id, struct hf_part *part, __u32 holder, __u32 page_shift)
@@ -34,8 +35,15 @@ static __always_inline int call_part(__u64 id, struct hf_part *part, __u32 holde
 	adder_leave(c);
 	if (error)
 		return error;
-	key.index = record->parts;
-	error = bpf_map_update_elem(&hf_parts, &key, part, BPF_ANY);
+	/* A registration that the daemon completes may have been released meanwhile. */
+	record = bpf_map_lookup_elem(&hf_leases, &id);
+	key.index = record ? record->parts : 0;
+	if (!record)
+		error = -ENOENT;
+	else if (!key.index)
+		record->first = *part;
+	else
+		error = bpf_map_update_elem(&hf_parts, &key, part, BPF_ANY);
 	if (error) {
 		slot_give_back(part);
 		return error;
@@ -70,6 +78,8 @@ static long sweep_slot(__u32 index, struct sweep *sweep)
 static __always_inline int call_sweep(struct hf_file_key *file)
 {
 	struct hf_control *c = control();
+	struct hf_file *found;
+	__u32 chunks;
 	int error = 0;
 
 	if (!c || !file)
@@ -82,7 +92,10 @@ static __always_inline int call_sweep(struct hf_file_key *file)
 	if (__sync_fetch_and_add(&c->adders, 0)) {
 		error = -EBUSY;
 	} else {
-		bpf_loop(HF_SLOTS, sweep_slot, &sweep, 0);
+		found = bpf_map_lookup_elem(&hf_files, &sweep.key);
+		/* No adder is in, so the mark stands still. */
+		chunks = found && found->chunks < HF_CHUNKS ? found->chunks : HF_CHUNKS;
+		bpf_loop(HF_INLINE_SLOTS + chunks * HF_CHUNK_SLOTS, sweep_slot, &sweep, 0);
 		if (sweep.used) {
 			error = -EBUSY;
 		} else {
@@ -133,8 +146,7 @@ int hf_call(void *ctx)
 	call->raced = 0;
 	switch (call->op) {
 	case HF_CALL_LEASE_BEGIN:
-		result = call_begin(&call->record);
-		call->id = call->record.id;
+		result = call_begin(call);
 		break;
 	case HF_CALL_LEASE_PART:
 		result = call_part(id, &call->part, call->record.tgid, call->page_shift);

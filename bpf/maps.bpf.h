@@ -4,7 +4,8 @@
 #define HF_MAPS_BPF_H
 
 #define HF_MAX_LEASES (1 << 20)
-#define HF_MAX_CHUNKS (1 << 18)
+#define HF_MAX_CHUNKS (1 << 19) /* enough for as many leases in pairs: a file's second one takes a chunk */
+#define HF_MAX_DEVICES 1024
 
 /* Mapped by the daemon, which writes its own fields without touching the others; hf_facts and hf_request are one answer and one question at a time. */
 struct {
@@ -114,6 +115,15 @@ struct {
 	__type(value, struct hf_part);
 } hf_parts SEC(".maps");
 
+/* Names of adapters. Entries stay, since leases refer to them: one for each name that an adapter ever had. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HF_MAX_DEVICES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct hf_device);
+} hf_devices SEC(".maps");
+
 /* struct ib_umem * → lease id */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -152,6 +162,7 @@ struct hf_pinning {
 	__u32 suspect; /* a break that overlaps was under way at entry */
 	__u32 reasons;
 	__u32 odp;
+	struct hf_part first; /* as it goes into the record; where walk.parts is not 0 */
 	struct walk walk;
 };
 struct {

@@ -61,9 +61,10 @@ static __always_inline __u64 new_id(void)
 	return m ? __sync_fetch_and_add(&m->next_id, 1) + 1 : 0;
 }
 
+/* @param index from 0 on for the second part */
 static long end_part(__u32 index, __u64 *lease)
 {
-	struct hf_part_key key = {.lease = *lease, .index = index};
+	struct hf_part_key key = {.lease = *lease, .index = index + 1};
 	struct hf_part *part = bpf_map_lookup_elem(&hf_parts, &key);
 
 	if (!part)
@@ -73,22 +74,33 @@ static long end_part(__u32 index, __u64 *lease)
 	return 0;
 }
 
-static __always_inline void tell(__u32 kind, __u64 lease, const struct hf_lease *record)
+/* Gives the slots of all parts back. @param first the lease's first part, which is in hf_leases or not yet there */
+__noinline int end_parts(__u64 lease, struct hf_part *first, __u32 parts)
+{
+	if (parts && first)
+		slot_give_back(first);
+	if (parts > 1)
+		bpf_loop(parts < HF_PARTS_MAX ? parts - 1 : HF_PARTS_MAX - 1, end_part, &lease, 0);
+	return 0;
+}
+
+static __always_inline void tell(__u32 kind, __u64 lease)
 {
 	struct hf_lifecycle_event *event = bpf_ringbuf_reserve(&hf_lifecycle, sizeof(*event), 0);
 
 	if (!event) {
-		COUNT(lifecycle_lost, 1);
+		/* What has no record would not be found by looking for it either. */
+		if (kind != HF_EVENT_QUOTA)
+			COUNT(lifecycle_lost, 1);
 		return;
 	}
 	event->kind = kind;
 	event->tgid = bpf_get_current_pid_tgid() >> 32;
 	event->lease = lease;
 	event->time_ns = bpf_ktime_get_boot_ns();
-	if (record)
-		event->record = *record;
-	else
-		__builtin_memset(&event->record, 0, sizeof(event->record));
+	event->uid = (__u32)bpf_get_current_uid_gid();
+	event->pad = 0;
+	bpf_get_current_comm(event->comm, sizeof(event->comm));
 	bpf_ringbuf_submit(event, 0);
 }
 
@@ -124,31 +136,39 @@ static __always_inline bool over_quota(void)
 __noinline int lease_end(__u64 id, int silent)
 {
 	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
+	struct hf_part first;
+	__u32 parts, uid;
 	__u64 umem;
+	bool counted;
 
 	if (!record)
 		return -ENOENT;
-	bpf_loop(record->parts < HF_PARTS_MAX ? record->parts : HF_PARTS_MAX, end_part, &id, 0);
+	first = record->first;
+	parts = record->parts;
 	umem = record->umem;
+	uid = record->uid;
+	counted = record->counted;
+	/* Of two that end it at once, the one that takes the record away gives the slots back. */
+	if (bpf_map_delete_elem(&hf_leases, &id))
+		return -ENOENT;
+	end_parts(id, &first, parts);
 	if (umem)
 		bpf_map_delete_elem(&hf_umems, &umem);
-	if (record->counted)
-		count_user(record->uid, -1);
+	if (counted)
+		count_user(uid, -1);
 	if (!silent)
-		tell(HF_EVENT_RELEASED, id, record);
-	bpf_map_delete_elem(&hf_leases, &id);
+		tell(HF_EVENT_RELEASED, id);
 	return 0;
 }
 
 /* ---- leases that holdfast-pin relies on ---- */
 
 /* @return the lease's first part, where that is the whole of this file and has its slot; the bytes come after it */
-static __always_inline struct hf_part *whole_part(__u64 id, const struct hf_file_key *file)
+static __always_inline struct hf_part *whole_part(struct hf_lease *record, const struct hf_file_key *file)
 {
-	struct hf_part_key key = {.lease = id};
-	struct hf_part *part = bpf_map_lookup_elem(&hf_parts, &key);
+	struct hf_part *part = &record->first;
 
-	if (!part || !(part->flags & HF_PART_WHOLE) || part->slot == HF_NO_SLOT)
+	if (!record->parts || !(part->flags & HF_PART_WHOLE) || part->slot == HF_NO_SLOT)
 		return NULL;
 	if (part->file.inode != file->inode || part->file.device != file->device || part->file.generation != file->generation)
 		return NULL;
@@ -165,11 +185,11 @@ __noinline int lease_bind(__u64 id, struct hf_file_key *file)
 	struct hf_part *part, whole = {};
 	struct hf_slot *slot;
 
-	if (!file || !record || record->state != HF_STATE_PROTECTED || !record->parts)
+	if (!file || !record || record->state != HF_STATE_PROTECTED)
 		return 0;
 	whole.file = *file;
 	whole.end = HF_RANGE_END;
-	part = whole_part(id, &whole.file);
+	part = whole_part(record, &whole.file);
 	if (!part)
 		return 0;
 	slot = slot_at(&whole.file, part->slot);
@@ -189,7 +209,7 @@ __noinline int lease_unbind(__u64 id, struct hf_file_key *file)
 	if (!file || !record || record->state != HF_STATE_BOUND)
 		return 0;
 	key = *file;
-	if (!whole_part(id, &key))
+	if (!whole_part(record, &key))
 		return 0;
 	lease_end(id, 0);
 	return 1;
@@ -197,13 +217,58 @@ __noinline int lease_unbind(__u64 id, struct hf_file_key *file)
 
 /* ---- records ---- */
 
-static __always_inline void record_fill(struct hf_lease *record, const struct hf_pinning *pinning)
+#define DEVICE_PROBES 8
+
+/* @return the number under which the name is in hf_devices from now on; 0 where it is empty, or the map is full */
+__noinline int device_number(struct hf_device *named)
+{
+	__u64 hash = 0;
+
+	if (!named || !named->name[0])
+		return 0;
+	/* On the stack, since 6.1 takes a map's new value from nowhere else here. */
+	struct hf_device device = *named;
+	__u64 *words = (__u64 *)device.name;
+
+	for (int i = 0; i < HF_DEVICE_LEN / 8; i++)
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ull;
+	for (int i = 0; i < DEVICE_PROBES; i++) {
+		__u32 number = ((hash >> 48) + i) & 0xffff;
+		struct hf_device *known;
+		__u64 *other;
+
+		if (!number)
+			continue;
+		known = bpf_map_lookup_elem(&hf_devices, &number);
+		if (!known) {
+			bpf_map_update_elem(&hf_devices, &number, &device, BPF_NOEXIST);
+			known = bpf_map_lookup_elem(&hf_devices, &number);
+		}
+		if (!known)
+			return 0;
+		other = (__u64 *)known->name;
+		if (!((words[0] ^ other[0]) | (words[1] ^ other[1]) | (words[2] ^ other[2]) | (words[3] ^ other[3])))
+			return number;
+	}
+	return 0;
+}
+
+static __always_inline int device_of(const struct hf_pinning *pinning)
 {
 	struct hf_control *c = control();
+	struct hf_device device = {};
+
+	if (!c || !c->device_name_offset || !pinning->device)
+		return 0;
+	bpf_probe_read_kernel_str(device.name, sizeof(device.name), (void *)pinning->device + c->device_name_offset);
+	return device_number(&device);
+}
+
+static __always_inline void record_fill(struct hf_lease *record, const struct hf_pinning *pinning)
+{
 	__u64 ids = bpf_get_current_pid_tgid();
 	__u64 users = bpf_get_current_uid_gid();
 
-	record->id = pinning->lease;
 	record->umem = 0;
 	record->address = pinning->address;
 	record->length_bytes = pinning->length_bytes;
@@ -216,14 +281,13 @@ static __always_inline void record_fill(struct hf_lease *record, const struct hf
 	record->access = pinning->access;
 	record->reasons = pinning->reasons;
 	record->parts = pinning->walk.parts;
+	record->device = device_of(pinning);
 	record->kind = HF_LEASE_REGISTRATION;
 	record->state = HF_STATE_PINNING;
 	record->odp = pinning->odp;
 	record->counted = 0;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
-	__builtin_memset(record->device, 0, sizeof(record->device));
-	if (c && c->device_name_offset && pinning->device)
-		bpf_probe_read_kernel_str(record->device, sizeof(record->device), (void *)pinning->device + c->device_name_offset);
+	record->first = pinning->first;
 }
 
 /* Makes the record of the pinning's lease. @param counted 1: it counts towards its user's quota. @return 0, or an error where the map is full */
@@ -243,26 +307,6 @@ __noinline int record_put(struct hf_pinning *pinning, int counted)
 	if (!error && counted)
 		count_user(record.uid, 1);
 	return error;
-}
-
-/* Says whose registration is left without a record. */
-__noinline int tell_quota(struct hf_pinning *pinning)
-{
-	struct hf_lifecycle_event *event = bpf_ringbuf_reserve(&hf_lifecycle, sizeof(*event), 0);
-
-	COUNT(unprotected, 1);
-	if (!event || !pinning) {
-		if (event)
-			bpf_ringbuf_discard(event, 0);
-		return 0;
-	}
-	event->kind = HF_EVENT_QUOTA;
-	event->tgid = bpf_get_current_pid_tgid() >> 32;
-	event->lease = 0;
-	event->time_ns = bpf_ktime_get_boot_ns();
-	record_fill(&event->record, pinning);
-	bpf_ringbuf_submit(event, 0);
-	return 0;
 }
 
 /* ---- the mappings under a registration ---- */
@@ -341,7 +385,6 @@ static long look_at_mapping(struct task_struct *task, struct vm_area_struct *vma
 	end = walk->end < vma->vm_end ? walk->end : vma->vm_end;
 	/* mmap() clears VM_SHARED where the descriptor was not open for writing. */
 	walk->writer = !!(vma->vm_flags & VM_SHARED);
-	walk->part.address = first;
 	walk->part.first = file_first + ((__u64)vma->vm_pgoff << 12) + (first - vma->vm_start);
 	walk->part.end = walk->part.first + (end - first);
 	return 0;
@@ -376,8 +419,7 @@ __noinline __u32 policy_reason(struct hf_pinning *pinning)
 __noinline int add_part(struct hf_pinning *pinning)
 {
 	struct hf_control *c = control();
-	struct hf_part_key key = {};
-	struct hf_part *part, copy;
+	struct hf_part *part;
 	struct walk *walk;
 	__u32 against;
 
@@ -394,7 +436,8 @@ __noinline int add_part(struct hf_pinning *pinning)
 			return 0;
 		if (over_quota()) {
 			walk->over_quota = 1;
-			tell_quota(pinning);
+			COUNT(unprotected, 1);
+			tell(HF_EVENT_QUOTA, 0);
 			return 0;
 		}
 		pinning->lease = new_id();
@@ -414,13 +457,18 @@ __noinline int add_part(struct hf_pinning *pinning)
 		adder_leave(c);
 	}
 	pinning->reasons |= part->reasons;
-	key.lease = pinning->lease;
-	key.index = walk->parts;
-	copy = *part;
-	if (bpf_map_update_elem(&hf_parts, &key, &copy, BPF_ANY)) {
-		slot_give_back(&copy);
-		pinning->reasons |= HF_REASON_NO_ROOM;
-		return 0;
+	if (!walk->parts) {
+		/* It stands in the record, which there is at the end of the walk. */
+		pinning->first = *part;
+	} else {
+		struct hf_part_key key = {.lease = pinning->lease, .index = walk->parts};
+		struct hf_part copy = *part;
+
+		if (bpf_map_update_elem(&hf_parts, &key, &copy, BPF_ANY)) {
+			slot_give_back(&copy);
+			pinning->reasons |= HF_REASON_NO_ROOM;
+			return 0;
+		}
 	}
 	walk->parts++;
 	return 0;
@@ -479,10 +527,10 @@ __noinline int walk_and_record(struct hf_pinning *pinning)
 	if (!record_put(pinning, 1))
 		return 0;
 	/* Without a record nobody could end it: give the slots back, count it, and have the daemon look. */
-	bpf_loop(walk->parts < HF_PARTS_MAX ? walk->parts : HF_PARTS_MAX, end_part, &id, 0);
+	end_parts(id, &pinning->first, walk->parts);
 	pinning->lease = 0;
 	COUNT(unprotected, 1);
-	tell(HF_EVENT_INCOMPLETE, id, NULL);
+	tell(HF_EVENT_INCOMPLETE, id);
 	return 0;
 }
 
@@ -502,7 +550,7 @@ static __always_inline int pin_entry(__u64 device, __u64 address, __u64 length, 
 	if (!pinning) {
 		COUNT(registrations, 1);
 		COUNT(unprotected, 1);
-		tell(HF_EVENT_INCOMPLETE, 0, NULL);
+		tell(HF_EVENT_INCOMPLETE, 0);
 		return 0;
 	}
 	/* While programs are replaced, the old and the new ones see the same call: the first has done it. */
@@ -541,9 +589,10 @@ struct raced_look {
 	__u32 pad;
 };
 
+/* @param index from 0 on for the second part */
 static long raced_step(__u32 index, struct raced_look *look)
 {
-	struct hf_part_key key = {.lease = look->lease, .index = index};
+	struct hf_part_key key = {.lease = look->lease, .index = index + 1};
 	struct hf_part *part = bpf_map_lookup_elem(&hf_parts, &key);
 
 	if (part && part->slot != HF_NO_SLOT && under_way(part, look->before_ns))
@@ -559,9 +608,12 @@ __noinline int raced(struct hf_pinning *pinning, __u32 parts)
 	/* One that was under way at entry has ended since, or is still there. Those that began later met the lease. */
 	if (passed_total() != pinning->passed)
 		return 1;
+	if (parts && pinning->first.slot != HF_NO_SLOT && under_way(&pinning->first, pinning->start_ns))
+		return 1;
 	struct raced_look look = {.lease = pinning->lease, .before_ns = pinning->start_ns};
 
-	bpf_loop(parts < HF_PARTS_MAX ? parts : HF_PARTS_MAX, raced_step, &look, 0);
+	if (parts > 1)
+		bpf_loop(parts < HF_PARTS_MAX ? parts - 1 : HF_PARTS_MAX - 1, raced_step, &look, 0);
 	return look.found;
 }
 
@@ -612,7 +664,7 @@ __noinline int settle(struct hf_pinning *pinning, __u64 umem)
 		COUNT(unprotected, 1);
 	}
 	bpf_map_update_elem(&hf_umems, &umem, &id, BPF_ANY);
-	tell(reasons & HF_REASON_VMA_BUSY ? HF_EVENT_INCOMPLETE : HF_EVENT_REGISTERED, id, NULL);
+	tell(reasons & HF_REASON_VMA_BUSY ? HF_EVENT_INCOMPLETE : HF_EVENT_REGISTERED, id);
 	return 0;
 }
 
@@ -688,7 +740,7 @@ int hf_odp_implicit_return(struct pt_regs *ctx)
 		}
 		pinning->start_ns = 0;
 	}
-	tell(HF_EVENT_REGISTERED, id, NULL);
+	tell(HF_EVENT_REGISTERED, id);
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 #ifndef HF_SLOTS_BPF_H
 #define HF_SLOTS_BPF_H
 
+_Static_assert(HF_SLOTS < HF_NO_SLOT, "hf_part::slot can't tell all slots");
+
 #define SWEEP_WAIT_LOOPS 8192 /* a sweep holds adders up for about a microsecond; past this many looks the part is left to user space */
 
 static __always_inline struct hf_slot *slot_at(const struct hf_file_key *key, __u32 index)

@@ -31,7 +31,7 @@ struct Candidate {
 
 /// A lease that the kernel side has, not yet committed.
 struct Standing {
-  hf_lease record{};
+  LeaseRecord record{};
   std::vector<hf_part> parts;
 };
 
@@ -132,8 +132,8 @@ asio::awaitable<Result<FileFacts>> with_layout(Pools& pools, const AcquireReques
   co_return co_await run_in(pool, read);
 }
 
-hf_lease record_of(const AcquireRequest& request) {
-  hf_lease record{};
+LeaseRecord record_of(const AcquireRequest& request) {
+  LeaseRecord record{};
   record.since_ns = boot_time_ns();
   record.holder_start = request.peer.start_ns;
   record.tgid = static_cast<std::uint32_t>(request.peer.pid);
@@ -161,11 +161,10 @@ Status take_parts(Core& core, const AcquireRequest& request, const Candidate& ca
     hf_part part{.file = candidate.seen.file,
                  .first = extent.first,
                  .end = extent.end,
-                 .address = 0,
-                 .slot = HF_NO_SLOT,
-                 .reasons = 0,
                  .magic = candidate.seen.magic,
-                 .flags = candidate.seen.flags | flags};
+                 .reasons = 0,
+                 .slot = HF_NO_SLOT,
+                 .flags = static_cast<__u8>(candidate.seen.flags | flags)};
     HF_TRY_ASSIGN(const auto outcome, core.gate().lease_part(standing.record.id, part, standing.record.tgid, admission.page_shift));
     part.slot = outcome.slot;
     part.reasons = outcome.reasons;

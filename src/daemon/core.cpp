@@ -204,7 +204,7 @@ void Core::announce_lease(std::string_view event, const Lease& lease) {
 }
 
 void Core::lifecycle(const hf_lifecycle_event& event) {
-  if (event.kind == HF_EVENT_QUOTA) return hooks_.tell_quota(event.record);
+  if (event.kind == HF_EVENT_QUOTA) return hooks_.tell_quota(event);
   if (event.kind == HF_EVENT_RELEASED) {
     // By the map and not by the event: it may be older than what has happened since.
     if (const auto diff = table_.remove(event.lease)) apply(*diff);
@@ -345,7 +345,7 @@ void Core::settle_pinning(LeaseId id, std::uint64_t now_ns) {
   refresh(id);
 }
 
-Result<std::uint64_t> Core::adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
+Result<std::uint64_t> Core::adopt(const LeaseRecord& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
                                   std::uint32_t page_shift, LeaseOwner* owner) {
   HF_TRY_ASSIGN(const auto token, grants_.add(record.id, label, path));
   crash_point("grant.remembered");

@@ -51,12 +51,12 @@ struct Hooks {
   std::function<void(SurveyRequest)> survey;             ///< run survey() beside the loop, then call surveyed()
   std::function<bool()> watched;                         ///< is there anyone to announce to?
   std::function<void(const Announcement&)> announce;
-  std::function<void(const Denial&)> tell_denial;      ///< to the operator
-  std::function<void(const Escape&)> tell_escape;      ///< to the operator, so that it can't be overlooked
-  std::function<void(const Lease&)> tell_unprotected;  ///< a registration that is not protected
-  std::function<void(const hf_lease&)> tell_quota;     ///< a registration beyond its user's quota: nothing of it is kept
-  std::function<void(const Error&)> report;            ///< an operator should know
-  std::function<void(JournalEntry)> record{};          ///< into the journal
+  std::function<void(const Denial&)> tell_denial;             ///< to the operator
+  std::function<void(const Escape&)> tell_escape;             ///< to the operator, so that it can't be overlooked
+  std::function<void(const Lease&)> tell_unprotected;         ///< a registration that is not protected
+  std::function<void(const hf_lifecycle_event&)> tell_quota;  ///< a registration beyond its user's quota: nothing of it is kept
+  std::function<void(const Error&)> report;                   ///< an operator should know
+  std::function<void(JournalEntry)> record{};                 ///< into the journal
   /// Recalls: what comes and goes, who ends, and whether a file is one that nobody may begin to hold now.
   std::function<void(const Lease&)> lease_came{};
   std::function<void(const Lease&)> lease_went{};
@@ -103,7 +103,7 @@ class Core {
 
   /// Leases of processes.
   /// Takes a lease that stands in the kernel into the table, remembers its token. @return the token
-  Result<std::uint64_t> adopt(const hf_lease& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
+  Result<std::uint64_t> adopt(const LeaseRecord& record, const std::vector<hf_part>& parts, const std::string& label, const std::string& path,
                               std::uint32_t page_shift, LeaseOwner* owner);
   Status reclaim(LeaseId lease, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner);
   Status release(LeaseId lease, const LeaseOwner* owner);

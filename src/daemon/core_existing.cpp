@@ -23,16 +23,16 @@ constexpr std::uint64_t kNumberEnd = 1ull << 32;  // a real one is an address of
 
 std::uint64_t in_pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-hf_lease record_of(const rdma::ExistingRegion& region, const ProcessTable& processes) {
+LeaseRecord record_of(const rdma::ExistingRegion& region, const ProcessTable& processes) {
   const auto pid = static_cast<pid_t>(region.pid);
-  hf_lease record{};
+  LeaseRecord record{};
   record.umem = std::uint64_t{region.number} + 1;
   record.length_bytes = region.length_bytes;
   record.since_ns = boot_time_ns();
   record.holder_start = processes.start_ns(pid).value_or(0);
   record.tgid = record.tid = region.pid;
   record.kind = HF_LEASE_REGISTRATION;
-  region.device.copy(record.device, sizeof record.device - 1);
+  record.device_name = region.device;
   if (const auto status = processes.text(pid, "status")) {
     if (const auto uid = status_field(*status, "Uid")) record.uid = static_cast<std::uint32_t>(std::strtoul(uid->c_str(), nullptr, 10));
     if (const auto gid = status_field(*status, "Gid")) record.gid = static_cast<std::uint32_t>(std::strtoul(gid->c_str(), nullptr, 10));
@@ -63,8 +63,7 @@ std::vector<Mapping> shared_files(const ProcessTable& processes, std::uint32_t p
 void Core::recall_existing(const std::vector<KernelLease>& standing) {
   for (const auto& lease : standing)
     if (lease.record.kind == HF_LEASE_REGISTRATION && lease.record.umem && lease.record.umem <= kNumberEnd)
-      existing_[lease.record.id] = {std::string(lease.record.device, ::strnlen(lease.record.device, sizeof lease.record.device)),
-                                    static_cast<std::uint32_t>(lease.record.umem - 1)};
+      existing_[lease.record.id] = {lease.record.device_name, static_cast<std::uint32_t>(lease.record.umem - 1)};
 }
 
 void Core::take_existing(std::vector<rdma::ExistingRegion> regions) {

@@ -9,7 +9,10 @@ namespace hf {
 namespace {
 
 bool leased_already(const KernelLease& kernel, const SurveyedPart& part) {
-  return std::any_of(kernel.parts.begin(), kernel.parts.end(), [&](const hf_part& known) { return known.address == part.address && known.slot != HF_NO_SLOT; });
+  return std::any_of(kernel.parts.begin(), kernel.parts.end(), [&](const hf_part& known) {
+    return known.file.inode == part.inode && known.file.device == part.device && known.slot != HF_NO_SLOT && known.first <= part.bytes.first &&
+           part.bytes.end <= known.end;
+  });
 }
 
 }  // namespace
@@ -68,11 +71,10 @@ Status Core::complete_part(const Lease& lease, SurveyedPart& part, std::uint32_t
   const hf_part wanted{.file = seen.file,
                        .first = part.bytes.first,
                        .end = part.bytes.end,
-                       .address = part.address,
-                       .slot = HF_NO_SLOT,
-                       .reasons = 0,
                        .magic = seen.magic,
-                       .flags = seen.flags};
+                       .reasons = 0,
+                       .slot = HF_NO_SLOT,
+                       .flags = static_cast<__u8>(seen.flags)};
   const auto facts = file_facts(seen, part.path);
   HF_TRY_ASSIGN(const auto outcome, gate_.lease_part(lease.id, wanted, lease.holder.tgid, lease_page_shift(facts)));
   reasons |= outcome.reasons;

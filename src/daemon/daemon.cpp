@@ -122,10 +122,10 @@ Hooks Daemon::hooks() {
     if (drift_) drift_->escaped(escape);
   };
   hooks.tell_unprotected = [this](const Lease& lease) { log_limited(line_limit_, Priority::kWarning, [&] { return unprotected_line(lease); }); };
-  hooks.tell_quota = [this](const hf_lease& record) {
+  hooks.tell_quota = [this](const hf_lifecycle_event& event) {
     log_limited(line_limit_, Priority::kWarning, [&] {
       return fmt::format("a registration of process {} ({}) is not protected: user {} has as many as one may have; see [limits] in holdfast.toml(5)",
-                         record.tgid, std::string_view(record.comm, ::strnlen(record.comm, sizeof record.comm)), record.uid);
+                         event.tgid, std::string_view(event.comm, ::strnlen(event.comm, sizeof event.comm)), event.uid);
     });
   };
   hooks.lease_came = [this](const Lease& lease) {

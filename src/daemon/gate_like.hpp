@@ -24,7 +24,7 @@ class GateLike {
   /// Where modules were loaded since: from then on registrations have their device's name, and the tripwire sees XFS' extents.
   virtual void learn_offsets() = 0;
   virtual Result<hf_facts> facts(int fd) const = 0;
-  virtual Result<std::uint64_t> lease_begin(const hf_lease& record) = 0;
+  virtual Result<std::uint64_t> lease_begin(const LeaseRecord& record) = 0;
   virtual Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) = 0;
   /// Is a break of these bytes, let through before the lease stood, still under way?
   virtual Result<bool> raced(const hf_part& part) const = 0;
@@ -64,7 +64,7 @@ class PinnedGate final : public GateLike {
   Result<hf_meta> meta() const override { return gate_->meta(); }
   void learn_offsets() override { gate_->learn_offsets(); }
   Result<hf_facts> facts(int fd) const override { return gate_->facts(fd); }
-  Result<std::uint64_t> lease_begin(const hf_lease& record) override { return gate_->lease_begin(record); }
+  Result<std::uint64_t> lease_begin(const LeaseRecord& record) override { return gate_->lease_begin(record); }
   Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) override {
     return gate_->lease_part(lease, part, holder, page_shift);
   }

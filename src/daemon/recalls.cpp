@@ -47,7 +47,7 @@ Recalls::ActivePtr Recalls::of(const Peer& peer) const {
 
 /// From the beginning on nobody changes the file but in the window, so that no break slips in between the last holder and the command.
 Status Recalls::take_hold(Active& active) {
-  hf_lease record{};
+  LeaseRecord record{};
   record.since_ns = outside_.now_ns();
   record.holder_start = active.requester.start_ns;
   record.tgid = record.tid = active.requester.tgid;
@@ -56,7 +56,7 @@ Status Recalls::take_hold(Active& active) {
   record.state = HF_STATE_PINNING;
   active.comm.copy(record.comm, sizeof(record.comm) - 1);
   HF_TRY_ASSIGN(active.hold, core_.gate().lease_begin(record));
-  const hf_part part{.file = active.key, .first = 0, .end = HF_RANGE_END, .address = 0, .slot = HF_NO_SLOT, .reasons = 0, .magic = 0, .flags = HF_PART_WINDOW};
+  const hf_part part{.file = active.key, .first = 0, .end = HF_RANGE_END, .magic = 0, .reasons = 0, .slot = HF_NO_SLOT, .flags = HF_PART_WINDOW};
   const auto taken = core_.gate().lease_part(active.hold, part, active.requester.tgid, 12);
   const auto committed = taken && taken->slot != HF_NO_SLOT
                              ? core_.gate().lease_commit(active.hold, HF_STATE_PROTECTED, 0)

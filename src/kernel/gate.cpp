@@ -60,7 +60,9 @@ struct Gate::Impl {
   Status run(hf_call& asked) const;
   Status trace(hf_call_op op, const hf_file_key& file) const;
   /// Nothing where the lease has ended since.
-  std::optional<std::vector<hf_part>> parts(const hf_lease& lease) const;
+  std::optional<KernelLease> whole(std::uint64_t id, const hf_lease& record) const;
+  const std::string& device_name(std::uint32_t number) const;
+  mutable std::map<std::uint32_t, std::string> device_names;  // the kernel never changes one
 };
 
 Status Gate::Impl::open_maps() {
@@ -145,13 +147,23 @@ Status Gate::Impl::trace(hf_call_op op, const hf_file_key& file) const {
   return {};
 }
 
-std::optional<std::vector<hf_part>> Gate::Impl::parts(const hf_lease& lease) const {
-  std::vector<hf_part> parts(lease.parts);
-  for (__u32 i = 0; i < lease.parts; i++) {
-    const hf_part_key key{lease.id, i, 0};
-    if (bpf_map_lookup_elem(map("hf_parts"), &key, &parts[i]) != 0) return std::nullopt;
+std::optional<KernelLease> Gate::Impl::whole(std::uint64_t id, const hf_lease& record) const {
+  KernelLease lease{.record = {record, id, device_name(record.device)}, .parts = std::vector<hf_part>(record.parts)};
+  if (record.parts) lease.parts[0] = record.first;
+  for (__u32 i = 1; i < record.parts; i++) {
+    const hf_part_key key{id, i, 0};
+    if (bpf_map_lookup_elem(map("hf_parts"), &key, &lease.parts[i]) != 0) return std::nullopt;
   }
-  return parts;
+  return lease;
+}
+
+const std::string& Gate::Impl::device_name(std::uint32_t number) const {
+  static const std::string none;
+  if (!number) return none;
+  if (const auto known = device_names.find(number); known != device_names.end()) return known->second;
+  hf_device device{};
+  if (bpf_map_lookup_elem(map("hf_devices"), &number, &device) != 0) return none;
+  return device_names[number] = std::string(device.name, ::strnlen(device.name, sizeof device.name));
 }
 
 Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -249,10 +261,11 @@ Result<hf_facts> Gate::facts(int fd) const {
   return *impl_->facts;
 }
 
-Result<std::uint64_t> Gate::lease_begin(const hf_lease& record) {
+Result<std::uint64_t> Gate::lease_begin(const LeaseRecord& record) {
   hf_call request{};
   request.op = HF_CALL_LEASE_BEGIN;
   request.record = record;
+  record.device_name.copy(request.device.name, sizeof request.device.name - 1);
   HF_TRY(impl_->run(request));
   if (request.result) return sys_error(-request.result, "begin", "a lease", "the table of leases is full");
   crash_point("lease.begun");
@@ -314,10 +327,8 @@ Result<int> Gate::sweep() {
   hf_file_key key{}, next{};
   for (int error = bpf_map_get_next_key(fd, nullptr, &next); error == 0; error = bpf_map_get_next_key(fd, &key, &next)) {
     key = next;
-    hf_file file{};
-    if (bpf_map_lookup_elem(fd, &key, &file) != 0) continue;
-    bool used = std::any_of(std::begin(file.slots), std::end(file.slots), [](const hf_slot& slot) { return slot.state != 0; });
-    if (!used) empty.push_back(key);  // a guess: the call looks again, with adders kept out
+    HF_TRY_ASSIGN(const auto found, file(key));
+    if (found && found->slots.empty()) empty.push_back(key);  // a guess: the call looks again, with adders kept out
   }
   int swept = 0;
   for (const auto& each : empty) {
@@ -336,9 +347,7 @@ Result<std::optional<KernelLease>> Gate::lease(std::uint64_t id) const {
     if (errno == ENOENT) return std::nullopt;
     return sys_error(errno, "read", "hf_leases");
   }
-  auto parts = impl_->parts(record);
-  if (!parts) return std::nullopt;
-  return KernelLease{record, std::move(*parts)};
+  return impl_->whole(id, record);
 }
 
 Result<std::vector<KernelLease>> Gate::leases() const {
@@ -348,10 +357,10 @@ Result<std::vector<KernelLease>> Gate::leases() const {
   std::size_t taken = 0;
   std::array<std::uint32_t, 2> at{};
   for (__u32 room = 4096;;) {
-    ids.resize(room);
+    ids.resize(taken + room);
     records.resize(taken + room);
     __u32 count = room;
-    const int error = bpf_map_lookup_batch(impl_->map("hf_leases"), taken ? at.data() : nullptr, at.data(), ids.data(), &records[taken], &count, nullptr);
+    const int error = bpf_map_lookup_batch(impl_->map("hf_leases"), taken ? at.data() : nullptr, at.data(), &ids[taken], &records[taken], &count, nullptr);
     // Only where a single bucket has more is there no room.
     if (error && errno == ENOSPC && room < 1u << 20) {
       room *= 2;
@@ -361,12 +370,11 @@ Result<std::vector<KernelLease>> Gate::leases() const {
     taken += count;
     if (error) break;
   }
-  records.resize(taken);
-  std::sort(records.begin(), records.end(), [](const hf_lease& a, const hf_lease& b) { return a.id < b.id; });
   std::vector<KernelLease> leases;
   leases.reserve(taken);
-  for (const auto& record : records)
-    if (auto parts = impl_->parts(record)) leases.push_back({record, std::move(*parts)});
+  for (std::size_t i = 0; i < taken; i++)
+    if (auto lease = impl_->whole(ids[i], records[i])) leases.push_back(std::move(*lease));
+  std::sort(leases.begin(), leases.end(), [](const KernelLease& a, const KernelLease& b) { return a.record.id < b.record.id; });
   return leases;
 }
 

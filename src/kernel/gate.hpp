@@ -15,6 +15,7 @@
 #include "base/result.hpp"
 #include "kern.h"
 #include "kernel/kallsyms.hpp"
+#include "lease/table.hpp"
 
 namespace hf {
 
@@ -56,7 +57,7 @@ Result<int> gate_detach();
 
 /// One lease as the kernel has it.
 struct KernelLease {
-  hf_lease record;
+  LeaseRecord record;
   std::vector<hf_part> parts;
 };
 
@@ -68,9 +69,9 @@ struct KernelFile {
 };
 
 struct PartOutcome {
-  std::uint32_t slot;     ///< HF_NO_SLOT where none was taken
-  std::uint32_t reasons;  ///< enum hf_reason; 0 = leased
-  std::uint32_t flags;    ///< HF_PART_*
+  std::uint8_t slot;      ///< HF_NO_SLOT where none was taken
+  std::uint16_t reasons;  ///< enum hf_reason; 0 = leased
+  std::uint8_t flags;     ///< HF_PART_*
   bool raced;             ///< a break let through earlier is still under way on these bytes
 };
 
@@ -102,7 +103,7 @@ class Gate {
   Result<hf_facts> facts(int fd) const;  ///< the gate's own view of an open file (not O_PATH)
 
   /// Lease calls; each runs the same BPF code as the observer.
-  Result<std::uint64_t> lease_begin(const hf_lease& record);
+  Result<std::uint64_t> lease_begin(const LeaseRecord& record);
   Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift);
   /// Is a break that was let through earlier still under way on these bytes? Ask until it is not, where lease_part() said so.
   Result<bool> raced(const hf_part& part) const;

@@ -27,7 +27,7 @@ inline constexpr const char* kNewCallPin = "/sys/fs/bpf/holdfast/call_new";
 /// The maps that are pinned; by the names of bpf/maps.bpf.h.
 inline constexpr std::array kPinnedMaps = {"hf_meta",    "hf_control", "hf_fast",      "hf_facts",  "hf_request",  "hf_files",   "hf_chunks",
                                            "hf_mounts",  "hf_leases",  "hf_parts",     "hf_umems",  "hf_pinnings", "hf_flights", "hf_denials",
-                                           "hf_escapes", "hf_traced",  "hf_lifecycle", "hf_listed", "hf_windows",  "hf_users"};
+                                           "hf_escapes", "hf_traced",  "hf_lifecycle", "hf_listed", "hf_windows",  "hf_users",   "hf_devices"};
 
 struct BtfDelete {
   void operator()(struct btf* btf) const { btf__free(btf); }

@@ -16,7 +16,7 @@ std::string text(const char (&characters)[Size]) {
 
 }  // namespace
 
-Lease lease_from_kernel(const hf_lease& record, std::span<const hf_part> parts) {
+Lease lease_from_kernel(const LeaseRecord& record, std::span<const hf_part> parts) {
   Lease lease;
   lease.id = record.id;
   lease.holder.kind = static_cast<hf_lease_kind>(record.kind);
@@ -32,7 +32,7 @@ Lease lease_from_kernel(const hf_lease& record, std::span<const hf_part> parts) 
   lease.length_bytes = record.length_bytes;
   lease.access = record.access;
   lease.odp = record.odp != 0;
-  lease.device = text(record.device);
+  lease.device = record.device_name;
   for (const hf_part& part : parts) {
     LeasedFile& file = lease.file(part.file);
     ExtentSet& bytes = part.slot == HF_NO_SLOT ? file.unprotected : file.extents;

@@ -20,7 +20,7 @@
 
 namespace hf {
 
-using LeaseId = std::uint64_t;  ///< hf_lease::id; 0 is no lease
+using LeaseId = std::uint64_t;  ///< key of hf_leases; 0 is no lease
 
 /// A process that cannot be mistaken for a later one with the same pid. All zeroes: the administrator's static holds.
 struct ProcessKey {
@@ -79,8 +79,15 @@ struct Lease {
   friend bool operator==(const Lease&, const Lease&) = default;
 };
 
+/// A record of the kernel's with what it refers to.
+struct LeaseRecord : hf_lease {
+  LeaseId id = 0;
+  std::string device_name;  ///< the adapter's
+};
+
 /// A lease as the kernel keeps it. A part is leased where it has a slot, whatever its reasons.
-Lease lease_from_kernel(const hf_lease& record, std::span<const hf_part> parts);
+/// @param parts all of them, the record's first one too
+Lease lease_from_kernel(const LeaseRecord& record, std::span<const hf_part> parts);
 
 struct LeaseChange {
   Lease before;

@@ -2,6 +2,7 @@
 // The shared types have one layout in C and in C++, without padding that nobody wrote down, and the values that outlive a program stay what they are.
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <type_traits>
 
 extern "C" {
@@ -26,8 +27,8 @@ TEST(AbiLayout, CAndCxxAgree) {
 template <class... Type>
 constexpr bool kWithoutPadding = (std::has_unique_object_representations_v<Type> && ...);
 
-static_assert(kWithoutPadding<hf_file_key, hf_slot, hf_file, hf_chunk_key, hf_chunk, hf_mount, hf_lease, hf_part_key, hf_part, hf_lifecycle_event, hf_ancestor,
-                              hf_denial, hf_meta, hf_call, hf_facts, hf_question, hf_answer>);
+static_assert(kWithoutPadding<hf_file_key, hf_slot, hf_file, hf_chunk_key, hf_chunk, hf_mount, hf_lease, hf_device, hf_part_key, hf_part, hf_lifecycle_event,
+                              hf_ancestor, hf_denial, hf_meta, hf_call, hf_facts, hf_question, hf_answer>);
 static_assert(kWithoutPadding<hf_wire_header, hf_wire_hello, hf_wire_range, hf_wire_acquire, hf_wire_acquired, hf_wire_release, hf_wire_reclaim,
                               hf_wire_subscribe, hf_wire_error, hf_wire_event>);
 
@@ -44,11 +45,25 @@ TEST(AbiLayout, TheWireKeepsItsSizes) {
   EXPECT_EQ(sizeof(hf_wire_event), 344u);
 }
 
-TEST(AbiLayout, AFileWithALeaseFitsItsBudget) {
-  // 256 bytes a lease in the kernel: the file's entry with one extent, and the slot's share of a full chunk.
-  EXPECT_LE(sizeof(hf_file_key) + sizeof(hf_file), 256u);
-  EXPECT_LE(sizeof(hf_lease) + sizeof(hf_part_key) + sizeof(hf_part), 256u);
+/// What an entry of a hash map takes from the kernel's allocator: struct htab_elem and the allocator's own link (bpf_mem_alloc_init()) come to key and value.
+template <class Key, class Value>
+constexpr std::size_t kEntryBytes = 48 + sizeof(Key) + (sizeof(Value) + 7) / 8 * 8 + 8;
+
+TEST(AbiLayout, EntriesFitTheirClassOfTheKernelsAllocator) {
+  // kmalloc() has classes of 96, 128, 192 and 256 bytes, and one byte too many is paid as the next.
+  EXPECT_LE((kEntryBytes<hf_file_key, hf_file>), 128u);
+  EXPECT_LE((kEntryBytes<std::uint64_t, hf_lease>), 192u);
+  EXPECT_LE((kEntryBytes<hf_part_key, hf_part>), 128u);
+  EXPECT_LE((kEntryBytes<hf_chunk_key, hf_chunk>), 256u);
+}
+
+TEST(AbiLayout, SmallFieldsHoldAllTheirValues) {
   EXPECT_EQ(HF_SLOTS, HF_INLINE_SLOTS + HF_CHUNKS * HF_CHUNK_SLOTS);
+  EXPECT_LT(HF_SLOTS, HF_NO_SLOT);
+  EXPECT_EQ(decltype(hf_part::slot)(HF_NO_SLOT), HF_NO_SLOT);
+  EXPECT_EQ(decltype(hf_part::flags)(HF_PART_WHOLE), HF_PART_WHOLE);
+  EXPECT_EQ(decltype(hf_part::reasons)(HF_REASON_RANGE_UNKNOWN), HF_REASON_RANGE_UNKNOWN);
+  EXPECT_EQ(decltype(hf_lease::parts)(HF_PARTS_MAX), HF_PARTS_MAX);
 }
 
 TEST(AbiLayout, OperationsKeepTheirValues) {

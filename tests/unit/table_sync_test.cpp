@@ -87,8 +87,8 @@ TEST(LeaseTableSync, OfTwoWithOneIdTheLastCounts) {
   EXPECT_TRUE(table.check());
 }
 
-hf_lease record() {
-  hf_lease kept{};
+LeaseRecord record() {
+  LeaseRecord kept{};
   kept.id = 42;
   kept.address = 0x7f0000000000;
   kept.length_bytes = 1 << 20;
@@ -102,12 +102,12 @@ hf_lease record() {
   kept.kind = HF_LEASE_REGISTRATION;
   kept.state = HF_STATE_UNPROTECTED;
   kept.odp = 1;
-  std::strcpy(kept.comm, "server");
-  std::memset(kept.device, 'x', sizeof kept.device);
+  std::memset(kept.comm, 'x', sizeof kept.comm);
+  kept.device_name = "mlx5_0";
   return kept;
 }
 
-hf_part part_of(const hf_file_key& key, __u64 first, __u64 end, __u32 slot) {
+hf_part part_of(const hf_file_key& key, __u64 first, __u64 end, __u8 slot) {
   hf_part part{};
   part.file = key;
   part.first = first;
@@ -124,7 +124,7 @@ TEST(LeaseFromKernel, TakesEveryFieldOver) {
   EXPECT_EQ(lease.holder.process(), (ProcessKey{7, 6}));
   EXPECT_EQ(lease.holder.uid, 8u);
   EXPECT_EQ(lease.holder.gid, 9u);
-  EXPECT_EQ(lease.holder.comm, "server");
+  EXPECT_EQ(lease.holder.comm, std::string(HF_COMM_LEN, 'x')) << "a name without a NUL ends where its array does";
   EXPECT_EQ(lease.state, HF_STATE_UNPROTECTED);
   EXPECT_EQ(lease.reasons, unsigned{HF_REASON_NO_ROOM});
   EXPECT_EQ(lease.since_ns, 5u);
@@ -132,7 +132,7 @@ TEST(LeaseFromKernel, TakesEveryFieldOver) {
   EXPECT_EQ(lease.length_bytes, 1u << 20);
   EXPECT_EQ(lease.access, 15u);
   EXPECT_TRUE(lease.odp);
-  EXPECT_EQ(lease.device, std::string(HF_DEVICE_LEN, 'x')) << "a name without a NUL ends where its array does";
+  EXPECT_EQ(lease.device, "mlx5_0");
 }
 
 TEST(LeaseFromKernel, APartIsLeasedExactlyWhereItHasASlot) {

@@ -30,7 +30,7 @@ class RegistrationsBeforeTheGate : public ::testing::Test {
   static rdma::ExistingRegion region(std::uint32_t number, std::uint64_t bytes = kBytes) {
     return {.device = "rxe_a", .number = number, .pid = 42, .length_bytes = bytes};
   }
-  const hf_lease& only() const { return gate.standing.begin()->second.record; }
+  const LeaseRecord& only() const { return gate.standing.begin()->second.record; }
 
   test::Scratch scratch;
   FakeGate gate;
@@ -48,7 +48,7 @@ TEST_F(RegistrationsBeforeTheGate, TheOnlyMappingOfThatLengthIsTheOne) {
   EXPECT_EQ(only().address, 0x7f0000000000u);
   EXPECT_EQ(only().uid, 1000u);
   EXPECT_EQ(std::string(only().comm), "client");
-  EXPECT_EQ(std::string(only().device), "rxe_a");
+  EXPECT_EQ(only().device_name, "rxe_a");
   EXPECT_TRUE(only().reasons & HF_REASON_LATE) << "its past is unknown";
   ASSERT_EQ(heard.surveys.size(), 1u);
   EXPECT_TRUE(heard.surveys[0].keep_files) << "the survey completes it";

@@ -46,7 +46,7 @@ class CoreOverAFakeGate : public ::testing::Test {
     one.record.holder_start = 10 * kSecondNs;
     one.record.umem = kind == HF_LEASE_REGISTRATION ? 0xffff888000001000 : 0;
     one.record.parts = 1;
-    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .address = 0x1000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
+    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .magic = gate.magic, .reasons = 0, .slot = 0, .flags = 0});
     return id;
   }
 
@@ -394,6 +394,34 @@ TEST_F(CoreOverAFakeGate, CompletesARegistrationThatTheKernelSideCouldNotLookAt)
   ASSERT_EQ(gate.standing[id].parts.size(), 1u);
   EXPECT_EQ(core->table().find(id)->files.at(0).extents.total_bytes(), 8192u);
   EXPECT_EQ(core->warnings(id), std::vector<std::string>{"/dir/file: shared extents"});
+}
+
+TEST_F(CoreOverAFakeGate, CompletesOnlyWhatTheKernelSideHasNotLeased) {
+  scratch.write("file", std::string(8192, 'x'));
+  const auto open = [&] { return Fd(::open(scratch.path("file").c_str(), O_RDWR)); };
+  const auto key = gate.facts(open().get())->file;
+  const auto id = lease(HF_LEASE_REGISTRATION);
+  gate.standing[id].parts = {{.file = key, .first = 0, .end = 4096, .magic = gate.magic, .reasons = 0, .slot = 0, .flags = 0}};
+  gate.standing[id].record.reasons = HF_REASON_VMA_BUSY;
+  start();
+  Survey found;
+  const auto add = [&](Extent bytes, std::uint32_t device) {
+    SurveyedPart part;
+    part.bytes = bytes;
+    part.inode = key.inode;
+    part.device = device;
+    part.shared = part.writable = true;
+    part.file = open();
+    found.parts.push_back(std::move(part));
+  };
+  add({0, 4096}, key.device);
+  add({4096, 8192}, key.device);
+  add({0, 4096}, key.device + 1);  // another filesystem's file of that number
+  core->surveyed(heard.surveys.at(0), std::move(found));
+  const auto& parts = gate.standing[id].parts;
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[1].first, 4096u);
+  EXPECT_EQ(parts[2].first, 0u);
 }
 
 TEST_F(CoreOverAFakeGate, DropsASurveyOfARegistrationThatEnded) {

@@ -53,7 +53,7 @@ class FakeGate final : public GateLike {
     return seen;
   }
 
-  Result<std::uint64_t> lease_begin(const hf_lease& record) override {
+  Result<std::uint64_t> lease_begin(const LeaseRecord& record) override {
     const auto id = next_id++;
     standing[id].record = record;
     standing[id].record.id = id;
@@ -63,7 +63,7 @@ class FakeGate final : public GateLike {
   Result<PartOutcome> lease_part(std::uint64_t id, const hf_part& part, std::uint32_t, std::uint32_t) override {
     if (!standing.contains(id)) return fail(ENOENT, "no lease");
     auto taken = part;
-    taken.slot = static_cast<std::uint32_t>(standing[id].parts.size());
+    taken.slot = static_cast<std::uint8_t>(standing[id].parts.size());
     standing[id].parts.push_back(taken);
     standing[id].record.parts++;
     if (after_part) after_part();
@@ -195,7 +195,7 @@ struct Heard {
             .tell_denial = [this](const Denial&) { told_denials++; },
             .tell_escape = [this](const Escape& escape) { told_escapes.push_back(escape); },
             .tell_unprotected = [this](const Lease& lease) { told_unprotected.push_back(lease.id); },
-            .tell_quota = [this](const hf_lease& record) { told_quota.push_back(record.uid); },
+            .tell_quota = [this](const hf_lifecycle_event& event) { told_quota.push_back(event.uid); },
             .report = [this](const Error& error) { errors.push_back(error); },
             .record = [this](JournalEntry entry) { journal.push_back(std::move(entry)); }};
   }

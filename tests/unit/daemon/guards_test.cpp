@@ -113,7 +113,7 @@ class RecallsOverAFakeGate : public ::testing::Test {
     one.record.holder_start = 1000 * kClockTickNs;
     one.record.umem = kind == HF_LEASE_REGISTRATION;
     one.record.parts = 1;
-    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .address = 0, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
+    one.parts.push_back({.file = kFile, .first = 0, .end = 4096, .magic = gate.magic, .reasons = 0, .slot = 0, .flags = 0});
     core->learn(id);
     return id;
   }

@@ -32,24 +32,24 @@ class Queries : public ::testing::Test {
     file = Fd(::open(scratch.path("file").c_str(), O_RDONLY));
     key = gate.facts(file.get())->file;
     auto& lease = gate.standing[1];
-    lease.record = {.id = 1,
-                    .umem = 1,
-                    .address = 0x7f0000000000,
-                    .length_bytes = 4900,
-                    .since_ns = 1,
-                    .holder_start = 10'000'000'000,
-                    .tgid = 42,
-                    .tid = 42,
-                    .uid = 1000,
-                    .gid = 1000,
-                    .access = 3,
-                    .reasons = HF_REASON_LATE,
-                    .parts = 1,
-                    .kind = HF_LEASE_REGISTRATION,
-                    .state = HF_STATE_PROTECTED,
-                    .comm = "target",
-                    .device = "rxe0"};
-    lease.parts.push_back({.file = key, .first = 100, .end = 5000, .address = 0x7f0000000000, .slot = 0, .reasons = 0, .magic = gate.magic, .flags = 0});
+    lease.record = {{.umem = 1,
+                     .address = 0x7f0000000000,
+                     .length_bytes = 4900,
+                     .since_ns = 1,
+                     .holder_start = 10'000'000'000,
+                     .tgid = 42,
+                     .tid = 42,
+                     .uid = 1000,
+                     .gid = 1000,
+                     .access = 3,
+                     .reasons = HF_REASON_LATE,
+                     .parts = 1,
+                     .kind = HF_LEASE_REGISTRATION,
+                     .state = HF_STATE_PROTECTED,
+                     .comm = "target"},
+                    1,
+                    "rxe0"};
+    lease.parts.push_back({.file = key, .first = 100, .end = 5000, .magic = gate.magic, .reasons = 0, .slot = 0, .flags = 0});
     core = Core::start(gate, scratch.path("grants"), heard.hooks(), ProcessTable(scratch.path())).value();
     hf_denial denial{};
     denial.op = HF_OP_PUNCH;
@@ -85,8 +85,8 @@ TEST_F(Queries, StatusHasItsFields) {
   EXPECT_EQ(keys(answer), (Names{"schema", "version", "pid", "uptime_s", "socket", "node", "gate", "leases", "registrations", "files", "denials", "escapes",
                                  "journal", "connections", "watchers", "recalls", "mounts", "qualified"}));
   EXPECT_EQ(keys(answer["gate"]),
-            (Names{"armed_by", "abi", "object", "took_over", "complete", "trouble", "denials", "denials_lost", "passed", "registrations_seen", "registrations_unprotected",
-                   "hints_missed", "lifecycle_lost", "escapes", "escapes_lost", "tripwire_missed", "tripwire_blind"}));
+            (Names{"armed_by", "abi", "object", "took_over", "complete", "trouble", "denials", "denials_lost", "passed", "registrations_seen",
+                   "registrations_unprotected", "hints_missed", "lifecycle_lost", "escapes", "escapes_lost", "tripwire_missed", "tripwire_blind"}));
   EXPECT_EQ(answer["leases"]["by_kind"], (Json{{"process", 0}, {"registration", 1}, {"static", 0}}));
   EXPECT_EQ(answer["registrations"]["protected"], 1);
   EXPECT_EQ(answer["files"], 1);
