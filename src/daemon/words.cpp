@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/words.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 #include <utility>
 
@@ -108,11 +108,19 @@ std::string device_text(std::uint32_t device) { return fmt::format("{}:{}", devi
 
 std::uint64_t boot_time_ns() { return clock_ns(CLOCK_BOOTTIME); }
 
+std::string utc_text(std::uint64_t wall_ns) {
+  using namespace std::chrono;
+  const auto seconds = wall_ns / kSecondNs;
+  const year_month_day date{sys_days(days(seconds / 86400))};
+  const auto of_day = seconds % 86400;
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()), of_day / 3600, of_day / 60 % 60, of_day % 60, wall_ns % kSecondNs / 1'000'000);
+}
+
 std::string wall_clock(std::uint64_t time_ns) {
   const auto now_ns = clock_ns(CLOCK_REALTIME);
   const auto wall_ns = now_ns - clock_ns(CLOCK_BOOTTIME) + time_ns;
-  const auto seconds = static_cast<std::time_t>(wall_ns / kSecondNs);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), wall_ns % kSecondNs / 1'000'000);
+  return utc_text(wall_ns);
 }
 
 }  // namespace hf

@@ -106,6 +106,42 @@ TEST_F(CoreOverAFakeGate, EndsALeaseWhoseHolderWasNeverAnswered) {
   EXPECT_FALSE(gate.standing.contains(process));
 }
 
+TEST_F(CoreOverAFakeGate, SweepsTheEntryOfAFileThatHasNoLeaseAnyMore) {
+  const auto first = lease(HF_LEASE_PROCESS), second = lease(HF_LEASE_PROCESS);
+  start();
+  core->maintain(20 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 1) << "at start the whole map: what was left behind is not known";
+  EXPECT_TRUE(gate.walked_leased);
+  core->withdraw(first);
+  core->maintain(21 * kSecondNs);
+  EXPECT_TRUE(gate.swept.empty()) << "the file has another lease";
+  core->withdraw(second);
+  gate.sweep_busy = true;
+  core->maintain(22 * kSecondNs);
+  EXPECT_TRUE(core->housework_waits());
+  gate.sweep_busy = false;
+  core->maintain(23 * kSecondNs);
+  ASSERT_EQ(gate.swept.size(), 2u);
+  EXPECT_TRUE(gate.swept[0] == kFile && gate.swept[1] == kFile);
+  EXPECT_FALSE(core->housework_waits());
+  EXPECT_EQ(gate.swept_all, 1) << "the map has a million buckets: its walk is not for every end";
+  core->maintain(700 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 2) << "but for some of them, since the table does not know all";
+  core->maintain(2000 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 2);
+}
+
+TEST_F(CoreOverAFakeGate, LeavesAFileAloneThatIsLeasedAgain) {
+  const auto id = lease(HF_LEASE_PROCESS);
+  start();
+  core->maintain(20 * kSecondNs);
+  core->withdraw(id);
+  core->learn(lease(HF_LEASE_PROCESS));
+  core->maintain(21 * kSecondNs);
+  EXPECT_TRUE(gate.swept.empty());
+  EXPECT_FALSE(core->housework_waits());
+}
+
 TEST_F(CoreOverAFakeGate, GivesALeaseBackToItsHolderAfterARestart) {
   start();
   const auto id = lease(HF_LEASE_PROCESS);
