@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/json.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <charconv>
 
 #include "catalog/break_sources.hpp"
 #include "catalog/choke_points.hpp"
@@ -64,6 +63,16 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 
 // Events of leases are told by the thousand a second, so they are written as text at once: a tree of Json costs some twenty times as much.
 
+void add_one(std::string& to, std::string_view text) { to += text; }
+void add_one(std::string& to, std::uint64_t number) {
+  std::array<char, 20> digits;
+  to.append(digits.data(), std::to_chars(digits.begin(), digits.end(), number).ptr);
+}
+template <class... Parts>
+void add(std::string& to, const Parts&... parts) {
+  (add_one(to, parts), ...);
+}
+
 void add_string_or_null(std::string& to, std::string_view text) {
   if (text.empty())
     to += "null";
@@ -73,20 +82,23 @@ void add_string_or_null(std::string& to, std::string_view text) {
 
 /// As extents_json().
 void add_extents(std::string& to, const ExtentSet& extents) {
-  char before = '[';
+  std::string_view before = "[";
   for (const auto& extent : extents) {
-    fmt::format_to(std::back_inserter(to), R"({}{{"first":{},"end":)", before, extent.first);
-    to += extent.end == HF_RANGE_END ? "null}" : fmt::format("{}}}", extent.end);
-    before = ',';
+    add(to, before, R"({"first":)", extent.first, R"(,"end":)");
+    if (extent.end == HF_RANGE_END)
+      add(to, "null}");
+    else
+      add(to, extent.end, "}");
+    before = ",";
   }
-  to += before == '[' ? "[]" : "]";
+  to += extents.empty() ? "[]" : "]";
 }
 
 void add_file(std::string& to, const LeasedFile& file) {
   to += R"({"path":)";
   add_string_or_null(to, file.path);
-  fmt::format_to(std::back_inserter(to), R"(,"file":{{"device":"{}:{}","inode":{},"generation":{}}},"extents":)", device_major(file.key.device),
-                 device_minor(file.key.device), file.key.inode, file.key.generation);
+  add(to, R"(,"file":{"device":")", device_major(file.key.device), ":", device_minor(file.key.device), R"(","inode":)", file.key.inode, R"(,"generation":)",
+      file.key.generation, R"(},"extents":)");
   add_extents(to, file.extents);
   to += R"(,"unprotected":)";
   add_extents(to, file.unprotected);
@@ -186,11 +198,10 @@ std::string lease_event_json(std::string_view event, const Lease& lease, std::ui
   const auto& holder = lease.holder;
   std::string text;
   text.reserve(640);
-  const auto to = std::back_inserter(text);
-  fmt::format_to(to, R"({{"schema":"{}","event":"{}","time":"{}","lease":{},"kind":"{}","state":"{}","reasons":)", kEventSchema, event, wall_clock(time_ns),
-                 lease.id, kind_word(holder.kind), state_word(lease.state));
+  add(text, R"({"schema":")", kEventSchema, R"(","event":")", event, R"(","time":")", wall_clock(time_ns), R"(","lease":)", lease.id, R"(,"kind":")",
+      kind_word(holder.kind), R"(","state":")", state_word(lease.state), R"(","reasons":)");
   text += lease.reasons ? json_text(reasons_json(lease.reasons)) : "[]";
-  fmt::format_to(to, R"(,"holder":{{"pid":{},"uid":{},"gid":{},"comm":)", holder.tgid, holder.uid, holder.gid);
+  add(text, R"(,"holder":{"pid":)", holder.tgid, R"(,"uid":)", holder.uid, R"(,"gid":)", holder.gid, R"(,"comm":)");
   add_json_string(text, holder.comm);
   text += R"(,"label":)";
   add_string_or_null(text, holder.label);

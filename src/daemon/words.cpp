@@ -113,8 +113,19 @@ std::string utc_text(std::uint64_t wall_ns) {
   const auto seconds = wall_ns / kSecondNs;
   const year_month_day date{sys_days(days(seconds / 86400))};
   const auto of_day = seconds % 86400;
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()), of_day / 3600, of_day / 60 % 60, of_day % 60, wall_ns % kSecondNs / 1'000'000);
+  std::string text = "0000-00-00T00:00:00.000Z";
+  // Digits up to, not including, that place.
+  const auto put = [&](std::size_t end, std::uint64_t number) {
+    for (; number; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, static_cast<unsigned>(static_cast<int>(date.year())));
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, of_day / 3600);
+  put(16, of_day / 60 % 60);
+  put(19, of_day % 60);
+  put(23, wall_ns % kSecondNs / 1'000'000);
+  return text;
 }
 
 std::string wall_clock(std::uint64_t time_ns) {
