@@ -368,12 +368,14 @@ enum hf_call_op {
 	HF_CALL_LEASE_BEGIN = 1, /* new id and record; in: record, without device and first; device. out: id */
 	HF_CALL_LEASE_PART = 2,	 /* add a part: in: id, part, holder; out: slot, reasons */
 	HF_CALL_LEASE_COMMIT = 3, /* in: id, state, reasons */
-	HF_CALL_LEASE_END = 4,	 /* in: id */
-	HF_CALL_SWEEP = 5,	 /* in: part.file: drop the file's entry if it is empty */
+	HF_CALL_LEASE_END = 4,	 /* in: id. Who asks knows of its end: no HF_EVENT_RELEASED tells it */
+	HF_CALL_SWEEP = 5,	 /* in: part.file: drop the file's entry if it is empty; -EEXIST: it is not */
 	HF_CALL_RACED = 6,	 /* in: part: is a break that overlaps it under way? out: raced */
 	HF_CALL_TRACE_BEGIN = 7, /* in: part.file: report its breaks as HF_EVENT_TRACED */
 	HF_CALL_TRACE_END = 8,	 /* in: part.file */
 	HF_CALL_MOUNT = 9,	 /* in: id (s_dev), mount.seals, .flags, .window: the policy of a filesystem from now on */
+	HF_CALL_LEASE_OPEN = 10, /* LEASE_BEGIN and LEASE_PART of the first part in one; out: id, 0 where it did not begin */
+	HF_CALL_LEASE_READ = 11, /* in: id, index; out: record and, where record.parts > index, that part */
 };
 struct hf_call {
 	__u32 op;
@@ -381,6 +383,8 @@ struct hf_call {
 	__u64 id;
 	__u32 raced; /* out, LEASE_PART: 1 = a break that overlaps the part may be under way; ask with HF_CALL_RACED until it is not */
 	__u32 page_shift; /* in, LEASE_PART: of the pages that back the file */
+	__u32 index;	  /* in, LEASE_READ */
+	__u32 pad;
 	struct hf_lease record;
 	struct hf_device device;
 	struct hf_part part;
@@ -453,7 +457,7 @@ HF_ASSERT_SIZE(struct hf_denial, 2480);
 HF_ASSERT_SIZE(struct hf_user_frame, 32);
 HF_ASSERT_SIZE(struct hf_escape, 2480 + 16 + 32 * HF_STACK_DEPTH);
 HF_ASSERT_SIZE(struct hf_meta, 136);
-HF_ASSERT_SIZE(struct hf_call, 240);
+HF_ASSERT_SIZE(struct hf_call, 248);
 HF_ASSERT_SIZE(struct hf_facts, 48);
 HF_ASSERT_SIZE(struct hf_control, 48);
 

@@ -52,6 +52,29 @@ static __always_inline int call_part(__u64 id, struct hf_part *part, __u32 holde
 	return 0;
 }
 
+/* As of now: no lock is held, so that a record that changes meanwhile may be seen half changed, and is told of by its event. */
+static __always_inline int call_read(struct hf_call *call, __u64 id)
+{
+	struct hf_part_key key = {.lease = id, .index = call->index};
+	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
+	struct hf_part *part;
+
+	if (!record)
+		return -ENOENT;
+	call->record = *record;
+	if (key.index >= record->parts)
+		return 0;
+	if (!key.index) {
+		call->part = record->first;
+		return 0;
+	}
+	part = bpf_map_lookup_elem(&hf_parts, &key);
+	if (!part)
+		return -ENOENT;
+	call->part = *part;
+	return 0;
+}
+
 struct sweep {
 	struct hf_file_key key;
 	__u32 used;
@@ -97,7 +120,7 @@ static __always_inline int call_sweep(struct hf_file_key *file)
 		chunks = found && found->chunks < HF_CHUNKS ? found->chunks : HF_CHUNKS;
 		bpf_loop(HF_INLINE_SLOTS + chunks * HF_CHUNK_SLOTS, sweep_slot, &sweep, 0);
 		if (sweep.used) {
-			error = -EBUSY;
+			error = -EEXIST;
 		} else {
 			bpf_loop(HF_CHUNKS, sweep_chunk, &sweep, 0);
 			bpf_map_delete_elem(&hf_files, &sweep.key);
@@ -152,6 +175,16 @@ int hf_call(void *ctx)
 		result = call_part(id, &call->part, call->record.tgid, call->page_shift);
 		call->raced = under_way(&call->part, ~0ull);
 		break;
+	case HF_CALL_LEASE_OPEN:
+		result = call_begin(call);
+		if (result) {
+			call->id = 0;
+			break;
+		}
+		id = call->id;
+		result = call_part(id, &call->part, call->record.tgid, call->page_shift);
+		call->raced = under_way(&call->part, ~0ull);
+		break;
 	case HF_CALL_LEASE_COMMIT:
 		known = bpf_map_lookup_elem(&hf_leases, &id);
 		if (known && known->state == HF_STATE_BOUND) {
@@ -166,7 +199,10 @@ int hf_call(void *ctx)
 		break;
 	case HF_CALL_LEASE_END:
 		known = bpf_map_lookup_elem(&hf_leases, &id);
-		result = known && known->state == HF_STATE_BOUND ? -EINPROGRESS : lease_end(id, 0);
+		result = known && known->state == HF_STATE_BOUND ? -EINPROGRESS : lease_end(id, 1);
+		break;
+	case HF_CALL_LEASE_READ:
+		result = call_read(call, id);
 		break;
 	case HF_CALL_SWEEP:
 		result = call_sweep(&call->part.file);

@@ -133,6 +133,12 @@ void Session::arm_retry() {
   timerfd_settime(retry_.get(), 0, &when, nullptr);
 }
 
+/// Sends as much as goes without waiting. To read right behind a request would find nothing: who waits for the answer polls first.
+void Session::send() {
+  if (const int error = channel_->flush()) return lose(error);
+  arm_retry();
+}
+
 /// Sends and reads as much as goes without waiting.
 void Session::advance() {
   if (!channel_) return;

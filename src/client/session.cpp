@@ -127,7 +127,7 @@ int Session::call(Lock& lock, Purpose purpose, std::uint32_t kind, std::string_v
     }
     auto mine = std::make_shared<Call>();
     const std::uint64_t cookie = post(purpose, kind, payload, fd, lease, mine);
-    advance();
+    send();
     while (!mine->done && !mine->broken) {
       if (Clock::now() >= until) {
         withdraw(cookie);

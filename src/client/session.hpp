@@ -100,6 +100,7 @@ class Session {
   int open_channel();
   void greet();
   void lose(int error);
+  void send();
   void advance();
   void arm_retry();
   bool wants_connection() const;

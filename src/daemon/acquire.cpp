@@ -154,6 +154,14 @@ tl::unexpected<Error> refused_part(const std::string& path, std::uint32_t reason
   return fail(ENOSPC, fmt::format("{} could not be leased: the gate has no slot for it", path), "End leases of this file that are not needed.");
 }
 
+/// The lease begins with its first part.
+Result<PartOutcome> put_under(GateLike& gate, Standing& standing, const hf_part& part, std::uint32_t page_shift) {
+  if (standing.record.id) return gate.lease_part(standing.record.id, part, standing.record.tgid, page_shift);
+  HF_TRY_ASSIGN(auto opened, gate.lease_open(standing.record, part, page_shift));
+  standing.record.id = opened.id;
+  return std::move(opened.part);
+}
+
 /// Puts every extent under the lease; for holdfast-pin, all of the file first. What was taken is in `standing` also where this fails.
 Status take_parts(Core& core, const AcquireRequest& request, const Candidate& candidate, const Admission& admission, Standing& standing,
                   std::vector<hf_part>& raced) {
@@ -165,7 +173,7 @@ Status take_parts(Core& core, const AcquireRequest& request, const Candidate& ca
                  .reasons = 0,
                  .slot = HF_NO_SLOT,
                  .flags = static_cast<__u8>(candidate.seen.flags | flags)};
-    HF_TRY_ASSIGN(const auto outcome, core.gate().lease_part(standing.record.id, part, standing.record.tgid, admission.page_shift));
+    HF_TRY_ASSIGN(const auto outcome, put_under(core.gate(), standing, part, admission.page_shift));
     part.slot = outcome.slot;
     part.reasons = outcome.reasons;
     part.flags |= outcome.flags;
@@ -305,12 +313,9 @@ asio::awaitable<Result<Acquired>> acquire(Core& core, Pools& pools, LeaseOwner* 
   if (auto room = check_bytes(core, request.peer, *candidate, *admission); !room) co_return tl::unexpected(room.error());
 
   Standing standing{.record = record_of(request)};
-  const auto id = core.gate().lease_begin(standing.record);
-  if (!id) co_return tl::unexpected(id.error());
-  standing.record.id = *id;
   auto stands = co_await stand(core, pools, request, *candidate, *admission, standing);
   if (!stands) {
-    core.withdraw(*id);
+    if (standing.record.id) core.withdraw(standing.record.id);
     co_return tl::unexpected(stands.error());
   }
   auto confirmed = confirm(core, owner, request, *candidate, *admission, standing);

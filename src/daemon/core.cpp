@@ -86,6 +86,7 @@ Status Core::resync() {
   snapshot.reserve(standing.size());
   for (const auto& lease : standing) snapshot.push_back(as_lease(lease));
   apply(table_.sync(std::move(snapshot)));
+  sweep_due_ = true;
   return {};
 }
 
@@ -94,7 +95,7 @@ void Core::refresh(LeaseId id) {
   const auto kernel = gate_.lease(id);
   if (!kernel) return hooks_.report(kernel.error());
   if (!*kernel) {
-    if (const auto diff = table_.remove(id)) apply(*diff);
+    if (auto diff = table_.remove(id)) apply(std::move(*diff));
     return;
   }
   auto lease = as_lease(**kernel);
@@ -106,9 +107,9 @@ void Core::refresh(LeaseId id) {
         file.page_shift = known->page_shift;
       }
     }
-    if (const auto diff = table_.update(std::move(lease))) apply(*diff);
-  } else if (const auto diff = table_.add(std::move(lease))) {
-    apply(*diff);
+    if (auto diff = table_.update(std::move(lease))) apply(std::move(*diff));
+  } else if (auto diff = table_.add(std::move(lease))) {
+    apply(std::move(*diff));
   }
 }
 
@@ -142,16 +143,16 @@ void Core::end_overdue(std::uint64_t now_ns) {
   }
 }
 
-void Core::apply(const Diff& diff) {
+void Core::apply(Diff diff) {
   for (const auto& lease : diff.removed) count(lease, false);
   for (const auto& lease : diff.added) count(lease, true);
   for (const auto& [before, after] : diff.changed) {
     count(before, false);
     count(after, true);
   }
-  for (const auto& lease : diff.removed) lost(lease);
-  for (const auto& lease : diff.added) gained(lease);
-  for (const auto& [before, after] : diff.changed) {
+  for (auto& lease : diff.removed) lost(lease);
+  for (auto& lease : diff.added) gained(lease);
+  for (auto& [before, after] : diff.changed) {
     if (needs_settling(after))
       unsettled_.insert(after.id);
     else
@@ -160,10 +161,11 @@ void Core::apply(const Diff& diff) {
     if (is_registration(after) && (before.files.size() != after.files.size() || (after.reasons & ~before.reasons & HF_REASON_VMA_BUSY)))
       request_survey(after, after.reasons & HF_REASON_VMA_BUSY);
   }
-  sweep_due_ = sweep_due_ || !diff.files_lost.empty();
+  for (const auto& key : diff.files_lost) empty_files_.insert(key);
+  walk_wanted_ = walk_wanted_ || !diff.files_lost.empty();
 }
 
-void Core::gained(const Lease& lease) {
+void Core::gained(Lease& lease) {
   if (needs_settling(lease)) unsettled_.insert(lease.id);
   if (lease.holder.kind == HF_LEASE_PROCESS) hooks_.watch_process(lease.holder.process());
   if (is_registration(lease)) request_survey(lease, lease.reasons & HF_REASON_VMA_BUSY);
@@ -175,17 +177,17 @@ void Core::gained(const Lease& lease) {
 }
 
 /// It is new, or has another state than before.
-void Core::registration_now(const Lease& lease) {
+void Core::registration_now(Lease& lease) {
   if (lease.state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(lease);
   announce_lease(journal_kind::kRegistration, lease);
 }
 
-void Core::lost(const Lease& lease) {
+void Core::lost(Lease& lease) {
   unsettled_.erase(lease.id);
   to_end_.erase(lease.id);
   warnings_.erase(lease.id);
   existing_.erase(lease.id);
-  if (const auto forgotten = grants_.remove(lease.id); !forgotten) hooks_.report(forgotten.error());
+  grants_.remove(lease.id);
   if (const auto owner = owners_.find(lease.id); owner != owners_.end()) {
     auto* listener = owner->second;
     owners_.erase(owner);
@@ -195,19 +197,19 @@ void Core::lost(const Lease& lease) {
   if (hooks_.lease_went) hooks_.lease_went(lease);
 }
 
-void Core::announce_lease(std::string_view event, const Lease& lease) {
+void Core::announce_lease(std::string_view event, Lease& lease) {
   // A registration that is still pinning will be told of once more, with what came of it.
-  auto told = lease;
-  add_known_paths(told);
-  if (lease.state != HF_STATE_PINNING || event != journal_kind::kRegistration) record(lease_entry(event, told, starting_));
-  if (hooks_.watched()) hooks_.announce({lease_event_json(event.data(), told, boot_time_ns()), {lease.holder.uid}});
+  const bool kept = lease.state != HF_STATE_PINNING || event != journal_kind::kRegistration;
+  add_known_paths(lease);
+  if (hooks_.watched()) hooks_.announce({lease_event_json(event, lease, boot_time_ns()), {lease.holder.uid}});
+  if (kept) record(lease_entry(event, lease, starting_));
 }
 
 void Core::lifecycle(const hf_lifecycle_event& event) {
   if (event.kind == HF_EVENT_QUOTA) return hooks_.tell_quota(event);
   if (event.kind == HF_EVENT_RELEASED) {
     // By the map and not by the event: it may be older than what has happened since.
-    if (const auto diff = table_.remove(event.lease)) apply(*diff);
+    if (auto diff = table_.remove(event.lease)) apply(std::move(*diff));
     return;
   }
   refresh(event.lease);
@@ -318,9 +320,23 @@ void Core::maintain(std::uint64_t now_ns) {
   const auto to_end = std::exchange(to_end_, {});
   for (const auto id : to_end) (void)end(id);
   if (guards_.limits_time()) end_overdue(now_ns);
-  if (!sweep_due_) return;
-  // 0: the observer was busy, and another try is due.
-  if (const auto swept = gate_.sweep()) sweep_due_ = false;
+  sweep(now_ns);
+}
+
+/// Entries of files without leases go. Which they are the table knows; but of a registration whose pinning failed it never heard, and its file is found only
+/// by a walk over the whole map, a million buckets: once at start, and then seldom.
+void Core::sweep(std::uint64_t now_ns) {
+  constexpr std::uint64_t kWalkEveryNs = 600'000'000'000;
+  std::erase_if(empty_files_, [this](const hf_file_key& key) {
+    if (table_.leases_on(key)) return true;
+    const auto settled = gate_.sweep(key);
+    return settled && *settled;
+  });
+  if (!sweep_due_ && (!walk_wanted_ || now_ns < walked_ns_ + kWalkEveryNs)) return;
+  // An error: another try is due.
+  sweep_due_ = !gate_.sweep([this](const hf_file_key& key) { return table_.leases_on(key) != 0; });
+  walk_wanted_ = false;
+  walked_ns_ = now_ns;
 }
 
 /// A registration whose pinning call ended unseen (its probe missed, its thread killed) is given a state and a reason; one whose release can't be
@@ -357,9 +373,9 @@ Result<std::uint64_t> Core::adopt(const LeaseRecord& record, const std::vector<h
   }
   if (owner) owners_[record.id] = owner;
   // An event of the kernel side may have brought the lease into the table already.
-  const auto diff = table_.find(record.id) ? table_.update(std::move(lease)) : table_.add(std::move(lease));
+  auto diff = table_.find(record.id) ? table_.update(std::move(lease)) : table_.add(std::move(lease));
   if (!diff) return tl::unexpected(diff.error());
-  apply(*diff);
+  apply(std::move(*diff));
   return token;
 }
 
@@ -412,7 +428,7 @@ Status Core::end(LeaseId id) {
     hooks_.report(ended.error());
     return ended;
   }
-  if (const auto diff = table_.remove(id)) apply(*diff);
+  if (auto diff = table_.remove(id)) apply(std::move(*diff));
   return {};
 }
 

@@ -98,7 +98,7 @@ class Core {
   /// Their end can't be observed: call still_existing() with what the kernel lists while there are any.
   bool has_existing() const { return !existing_.empty(); }
   /// Is there something that maintain() has to look at again, although nothing happens?
-  bool housework_waits() const { return sweep_due_ || !unsettled_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time(); }
+  bool housework_waits() const { return sweep_due_ || !empty_files_.empty() || !unsettled_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time(); }
   void still_existing(const std::vector<rdma::ExistingRegion>& regions);
 
   /// Leases of processes.
@@ -130,11 +130,12 @@ class Core {
 
   Status end(LeaseId lease);
   void refresh(LeaseId lease);
-  void apply(const Diff& diff);
-  void gained(const Lease& lease);
-  void lost(const Lease& lease);
-  void registration_now(const Lease& lease);
-  void announce_lease(std::string_view event, const Lease& lease);
+  void apply(Diff diff);
+  // Each completes its copy of the lease by the paths that are known.
+  void gained(Lease& lease);
+  void lost(Lease& lease);
+  void registration_now(Lease& lease);
+  void announce_lease(std::string_view event, Lease& lease);
   void take_over(const std::vector<KernelLease>& standing);
   void request_survey(const Lease& lease, bool complete);
   void complete(const SurveyRequest& request, Survey& result);
@@ -145,6 +146,7 @@ class Core {
   void settle_pinning(LeaseId lease, std::uint64_t now_ns);
   void count(const Lease& lease, bool more);
   void end_overdue(std::uint64_t now_ns);
+  void sweep(std::uint64_t now_ns);
   Denial describe(const hf_denial& event);
   void recall_existing(const std::vector<KernelLease>& standing);
   void take_region(const rdma::ExistingRegion& region, const Mapping* where, const std::vector<Mapping>& candidates);
@@ -177,7 +179,10 @@ class Core {
   std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
   std::set<LeaseId> unsettled_;                                     ///< still pinning, or their release can't be seen
   std::set<LeaseId> to_end_;                                        ///< could not be ended yet: tried again
-  bool sweep_due_ = false;
+  std::set<hf_file_key> empty_files_;  ///< their last lease is gone: so may the gate's entry be
+  bool sweep_due_ = false;             ///< of the whole map
+  bool walk_wanted_ = false;           ///< the same, but not at once
+  std::uint64_t walked_ns_ = 0;
   bool starting_ = true;  ///< what is found now stood before this daemon
   std::uint64_t lifecycle_lost_ = 0;
   std::uint64_t denials_lost_ = 0;

@@ -114,7 +114,7 @@ void Core::note_survey(LeaseId id, const Survey& result) {
     warnings_.erase(id);
   else
     warnings_[id] = std::move(warnings);
-  if (const auto diff = table_.update(std::move(lease))) apply(*diff);
+  if (auto diff = table_.update(std::move(lease))) apply(std::move(*diff));
 }
 
 }  // namespace hf

@@ -3,6 +3,8 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace hf {
@@ -22,13 +24,31 @@ void collect_descriptors(msghdr& message, std::vector<Fd>& descriptors) {
 
 }  // namespace
 
-/// @return bytes read; 0 is the end of the stream, EAGAIN an error.
+/// From what was read ahead, or from the socket. @return as receive()
+Result<std::size_t> FrameReader::get(int socket, char* to, std::size_t bytes) {
+  std::size_t count = 0;
+  if (ahead()) {
+    count = std::min(bytes, ahead_end_ - ahead_first_);
+    std::memcpy(to, ahead_.data() + ahead_first_, count);
+    ahead_first_ += count;
+  } else {
+    HF_TRY_ASSIGN(count, receive(socket, to, bytes));
+  }
+  if (!ahead()) {
+    // No other frame has begun in that read.
+    std::move(ahead_descriptors_.begin(), ahead_descriptors_.end(), std::back_inserter(frame_.descriptors));
+    ahead_descriptors_.clear();
+  }
+  return count;
+}
+
+/// @return bytes read for `to`; 0 is the end of the stream, EAGAIN an error.
 Result<std::size_t> FrameReader::receive(int socket, char* to, std::size_t bytes) {
   alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorsMax * sizeof(int))];
-  iovec part{.iov_base = to, .iov_len = bytes};
+  std::array<iovec, 2> parts{iovec{.iov_base = to, .iov_len = bytes}, iovec{.iov_base = ahead_.data(), .iov_len = ahead_.size()}};
   msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
   ssize_t count = 0;
@@ -36,10 +56,13 @@ Result<std::size_t> FrameReader::receive(int socket, char* to, std::size_t bytes
     count = ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (count < 0 && errno == EINTR);
   if (count < 0) return sys_error(errno, "recvmsg", "the connection");
-  collect_descriptors(message, frame_.descriptors);
-  if (frame_.descriptors.size() > kDescriptorsMax || (message.msg_flags & MSG_CTRUNC))
+  collect_descriptors(message, ahead_descriptors_);
+  if (frame_.descriptors.size() + ahead_descriptors_.size() > kDescriptorsMax || (message.msg_flags & MSG_CTRUNC))
     return fail(EPROTO, "more descriptors came with a request than it can use", "Send one descriptor with a request.");
-  return static_cast<std::size_t>(count);
+  const auto wanted = std::min(static_cast<std::size_t>(count), bytes);
+  ahead_first_ = 0;
+  ahead_end_ = static_cast<std::size_t>(count) - wanted;
+  return wanted;
 }
 
 Status FrameReader::check_header() const {
@@ -55,7 +78,7 @@ Result<FrameReader::Progress> FrameReader::read(int socket, Frame& frame) {
     const auto wanted = in_header ? sizeof(hf_wire_header) : sizeof(hf_wire_header) + frame_.header.size;
     if (!in_header && have_ == wanted) break;
     char* to = in_header ? reinterpret_cast<char*>(&frame_.header) + have_ : frame_.payload.data() + (have_ - sizeof(hf_wire_header));
-    const auto count = receive(socket, to, wanted - have_);
+    const auto count = get(socket, to, wanted - have_);
     if (!count && (count.error().code == EAGAIN || count.error().code == EWOULDBLOCK)) return Progress::kWait;
     if (!count && count.error().code == ECONNRESET) return Progress::kClosed;
     if (!count) return tl::unexpected(count.error());

@@ -3,6 +3,7 @@
 // nobody asked for are closed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -38,13 +39,21 @@ class FrameReader {
   std::uint64_t cookie() const { return have_ >= sizeof(hf_wire_header) ? frame_.header.cookie : 0; }
   /// Some of a frame is there, but not all.
   bool inside_frame() const { return have_ > 0; }
+  /// Bytes behind the last frame have been read with it: read() before waiting for more.
+  bool ahead() const { return ahead_first_ != ahead_end_; }
 
  private:
+  Result<std::size_t> get(int socket, char* to, std::size_t bytes);
   Result<std::size_t> receive(int socket, char* to, std::size_t bytes);
   Status check_header() const;
 
   Frame frame_;
   std::size_t have_ = 0;  ///< bytes of the header and the payload together
+  // A request comes with one system call: what lies behind the bytes that were asked for is read along. The kernel ends a read behind the message that brought
+  // descriptors (unix_stream_read_generic()), so they are of the last frame that begins in it.
+  std::array<char, 256> ahead_{};
+  std::size_t ahead_first_ = 0, ahead_end_ = 0;
+  std::vector<Fd> ahead_descriptors_;
 };
 
 std::string frame_bytes(std::uint32_t kind, std::uint64_t cookie, std::string_view payload = {});

@@ -25,12 +25,14 @@ class GateLike {
   virtual void learn_offsets() = 0;
   virtual Result<hf_facts> facts(int fd) const = 0;
   virtual Result<std::uint64_t> lease_begin(const LeaseRecord& record) = 0;
+  virtual Result<OpenOutcome> lease_open(const LeaseRecord& record, const hf_part& first, std::uint32_t page_shift) = 0;
   virtual Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) = 0;
   /// Is a break of these bytes, let through before the lease stood, still under way?
   virtual Result<bool> raced(const hf_part& part) const = 0;
   virtual Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) = 0;
   virtual Status lease_end(std::uint64_t lease) = 0;
-  virtual Result<int> sweep() = 0;
+  virtual Result<int> sweep(const std::function<bool(const hf_file_key&)>& leased) = 0;
+  virtual Result<bool> sweep(const hf_file_key& file) = 0;
   virtual Status trace_begin(const hf_file_key& file) = 0;
   virtual Status trace_end(const hf_file_key& file) = 0;
   virtual Result<std::uint64_t> tripwire_missed() const = 0;
@@ -65,13 +67,17 @@ class PinnedGate final : public GateLike {
   void learn_offsets() override { gate_->learn_offsets(); }
   Result<hf_facts> facts(int fd) const override { return gate_->facts(fd); }
   Result<std::uint64_t> lease_begin(const LeaseRecord& record) override { return gate_->lease_begin(record); }
+  Result<OpenOutcome> lease_open(const LeaseRecord& record, const hf_part& first, std::uint32_t page_shift) override {
+    return gate_->lease_open(record, first, page_shift);
+  }
   Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) override {
     return gate_->lease_part(lease, part, holder, page_shift);
   }
   Result<bool> raced(const hf_part& part) const override { return gate_->raced(part); }
   Status lease_commit(std::uint64_t lease, hf_lease_state state, std::uint32_t reasons) override { return gate_->lease_commit(lease, state, reasons); }
   Status lease_end(std::uint64_t lease) override { return gate_->lease_end(lease); }
-  Result<int> sweep() override { return gate_->sweep(); }
+  Result<int> sweep(const std::function<bool(const hf_file_key&)>& leased) override { return gate_->sweep(leased); }
+  Result<bool> sweep(const hf_file_key& file) override { return gate_->sweep(file); }
   Status trace_begin(const hf_file_key& file) override { return gate_->trace_begin(file); }
   Status trace_end(const hf_file_key& file) override { return gate_->trace_end(file); }
   Result<std::uint64_t> tripwire_missed() const override { return gate_->tripwire_missed(); }

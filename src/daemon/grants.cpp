@@ -7,7 +7,9 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "daemon/json.hpp"
 #include "kernel/paths.hpp"
 
 namespace hf {
@@ -18,10 +20,12 @@ using nlohmann::json;
 constexpr std::size_t kFileBytesMax = 1 << 30;
 constexpr std::size_t kLinesBeforeRewrite = 1 << 16;
 
-std::string line_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
-
 std::string line_of(LeaseId lease, const Grant& grant) {
-  return line_of(json{{"lease", lease}, {"token", grant.token}, {"label", grant.label}, {"path", grant.path}});
+  auto line = fmt::format(R"({{"lease":{},"token":{},"label":)", lease, grant.token);
+  add_json_string(line, grant.label);
+  line += R"(,"path":)";
+  add_json_string(line, grant.path);
+  return line += "}\n";
 }
 
 std::uint64_t number(const json& line, const char* name) {
@@ -37,7 +41,6 @@ std::string text(const json& line, const char* name) {
 void take_line(std::string_view line_text, std::map<LeaseId, Grant>& grants) {
   const auto line = json::parse(line_text, nullptr, false);
   if (!line.is_object()) return;
-  if (const auto ended = number(line, "ended")) grants.erase(ended);
   const auto lease = number(line, "lease");
   const auto token = number(line, "token");
   if (lease && token) grants.insert_or_assign(lease, Grant{token, text(line, "label"), text(line, "path")});
@@ -92,9 +95,8 @@ Status Grants::append(const std::string& line) {
 }
 
 Result<std::uint64_t> Grants::add(LeaseId lease, std::string label, std::string path) {
-  Grant grant{0, std::move(label), std::move(path)};
-  while (!grant.token)
-    if (::getrandom(&grant.token, sizeof(grant.token), 0) != sizeof(grant.token)) return sys_error(errno, "getrandom", "a token");
+  HF_TRY_ASSIGN(const auto token, new_token());
+  Grant grant{token, std::move(label), std::move(path)};
   const auto [entry, inserted] = grants_.insert_or_assign(lease, std::move(grant));
   if (auto written = append(line_of(lease, entry->second)); !written) {
     grants_.erase(entry);
@@ -103,9 +105,15 @@ Result<std::uint64_t> Grants::add(LeaseId lease, std::string label, std::string 
   return entry->second.token;
 }
 
-Status Grants::remove(LeaseId lease) {
-  if (!grants_.erase(lease)) return {};
-  return append(line_of(json{{"ended", lease}}));
+Result<std::uint64_t> Grants::new_token() {
+  for (;;) {
+    while (tokens_left_)
+      if (const auto token = std::exchange(tokens_[--tokens_left_], 0)) return token;
+    // Up to 256 bytes come whole (getrandom(2)).
+    static_assert(sizeof(tokens_) <= 256);
+    if (::getrandom(tokens_.data(), sizeof(tokens_), 0) != sizeof(tokens_)) return sys_error(errno, "getrandom", "tokens");
+    tokens_left_ = tokens_.size();
+  }
 }
 
 const Grant* Grants::find(LeaseId lease) const {

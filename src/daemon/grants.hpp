@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 // What a restarted daemon must still know of the leases that processes asked for, and the kernel has no room for: token, label, path.
 //
-// A file of JSON lines, appended to: {"lease":..., "token":..., ...} when one is granted, {"ended":...} when it ends. It is in /run, so it lives as long
-// as the kernel's maps do. A line that a killed daemon left half written is skipped: its holder was never answered.
+// A file of JSON lines, appended to: {"lease":..., "token":..., ...} when one is granted. It is in /run, so it lives as long as the kernel's maps do, and
+// those say which leases have ended: nothing is written of that. A line that a killed daemon left half written is skipped: its holder was never answered.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -34,7 +35,7 @@ class Grants {
 
   /// Remembers the lease, under a new token, before its holder is told of it.
   Result<std::uint64_t> add(LeaseId lease, std::string label, std::string path);
-  Status remove(LeaseId lease);
+  void remove(LeaseId lease) { grants_.erase(lease); }
   const Grant* find(LeaseId lease) const;
   std::size_t size() const { return grants_.size(); }
 
@@ -42,12 +43,15 @@ class Grants {
   static Result<Grants> read(const std::string& file);
   Status rewrite();
   Status append(const std::string& line);
+  Result<std::uint64_t> new_token();
 
   std::string file_;
   Fd fd_;
   std::size_t lines_ = 0;
   bool damaged_ = false;  ///< the last line may be half written: nothing is put behind it
   std::map<LeaseId, Grant> grants_;
+  std::array<std::uint64_t, 32> tokens_{};  ///< random numbers, those from tokens_left_ on used
+  std::size_t tokens_left_ = 0;
 };
 
 }  // namespace hf

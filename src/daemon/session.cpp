@@ -75,11 +75,14 @@ asio::awaitable<void> Session::run() {
 
 /// @return whether there was one: false at the end of the stream.
 asio::awaitable<Result<bool>> Session::next_frame(Frame& frame) {
-  for (;;) {
+  // Mostly a client waits for its answer before it asks again: to look first would find nothing.
+  for (bool look = reader_.ahead();; look = true) {
     if (closed_) co_return false;
-    const auto progress = reader_.read(socket_.native_handle(), frame);
-    if (!progress) co_return tl::unexpected(progress.error());
-    if (*progress != FrameReader::Progress::kWait) co_return *progress == FrameReader::Progress::kFrame;
+    if (look) {
+      const auto progress = reader_.read(socket_.native_handle(), frame);
+      if (!progress) co_return tl::unexpected(progress.error());
+      if (*progress != FrameReader::Progress::kWait) co_return *progress == FrameReader::Progress::kFrame;
+    }
     asio::error_code error;
     co_await socket_.async_wait(Socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return false;

@@ -28,7 +28,9 @@ std::vector<std::string> access_words(std::uint32_t access);
 std::string errno_name(int code);               ///< "ETXTBSY", or the number
 std::string device_text(std::uint32_t device);  ///< "259:0"
 
-/// "2025-01-31T12:00:00.123Z" for a time of CLOCK_BOOTTIME
+/// "2025-01-31T12:00:00.123Z" for nanoseconds since 1970
+std::string utc_text(std::uint64_t wall_ns);
+/// The same for a time of CLOCK_BOOTTIME.
 std::string wall_clock(std::uint64_t boot_time_ns);
 std::uint64_t boot_time_ns();
 

@@ -49,6 +49,15 @@ void Database::Close::operator()(sqlite3* connection) const { sqlite3_close_v2(c
 
 void Statement::bind(int at, std::int64_t number) { sqlite3_bind_int64(statement_.get(), at, number); }
 void Statement::bind(int at, std::string_view text) { sqlite3_bind_text64(statement_.get(), at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8); }
+void Statement::bind_borrowed(int at, std::string_view text) {
+  sqlite3_bind_text64(statement_.get(), at, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+}
+void Statement::bind_borrowed_or_null(int at, std::string_view text) {
+  if (text.empty())
+    bind_null(at);
+  else
+    bind_borrowed(at, text);
+}
 void Statement::bind_null(int at) { sqlite3_bind_null(statement_.get(), at); }
 void Statement::bind_text_or_null(int at, std::string_view text) {
   if (text.empty())

@@ -43,8 +43,11 @@ struct JournalEntry {
   std::string comm{};
   std::string executable{};
   std::uint64_t count = 1;
-  /// The whole of it, as JSON; made on the journal's own thread, so that the event loop does not wait for it.
+  std::string json{};  ///< the whole of it
+  /// Or what makes that: on the journal's own thread, so that the event loop does not wait for it.
   std::function<std::string()> data{};
+
+  std::string text() const { return !json.empty() ? json : data ? data() : "{}"; }
 };
 
 }  // namespace hf

@@ -79,6 +79,14 @@ std::string first_line(const char* path) {
 
 std::string device_text(std::uint32_t device) { return fmt::format("{}:{}", device >> 20, device & 0xfffff); }
 
+constexpr int kColumns = 16;  // of an event that are written
+
+std::string insertion_of(std::size_t rows) {
+  std::string sql = "INSERT INTO event (run, time_ms, boot_ns, kind, path, device, inode, generation, operation, lease, pid, uid, comm, executable, count, data)";
+  for (std::size_t i = 0; i < rows; i++) sql += i ? ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" : " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  return sql;
+}
+
 std::string json_quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -256,34 +264,45 @@ Status Journal::write(const std::vector<Queued>& batch) {
 
 Status Journal::write_all(const std::vector<Queued>& batch, const std::map<std::string_view, std::uint64_t>& lost) {
   HF_TRY(open_->database.run("BEGIN IMMEDIATE"));
-  for (const auto& queued : batch) HF_TRY(insert(queued));
+  std::span<const Queued> rest(batch);
+  for (; rest.size() >= kRowsAtOnce; rest = rest.subspan(kRowsAtOnce)) HF_TRY(insert(rest.first(kRowsAtOnce)));
+  for (; !rest.empty(); rest = rest.subspan(1)) HF_TRY(insert(rest.first(1)));
   for (const auto& [kind, count] : lost) {
     const auto data = fmt::format(R"({{"schema":"holdfast.event/1","event":"lost","what":"{}","by":"journal","count":{}}})", kind, count);
     Queued told{{.kind = journal_kind::kLost, .time_ns = boot_ns(), .count = count, .data = [&] { return data; }}, clock_ms(CLOCK_REALTIME), 0};
     told.entry.operation = kind;
-    HF_TRY(insert(told));
+    HF_TRY(insert({&told, 1}));
   }
   return open_->database.run("COMMIT");
 }
 
-Status Journal::insert(const Queued& queued) {
-  auto& row = open_->insert;
+/// @param rows one, or kRowsAtOnce
+Status Journal::insert(std::span<const Queued> rows) {
+  auto& statement = rows.size() == 1 ? open_->insert : open_->insert_rows;
+  // What is bound is borrowed from here until the statement has run: reserved, for a text that is moved would be another's.
+  std::vector<std::string> texts;
+  texts.reserve(2 * rows.size());
+  for (std::size_t i = 0; i < rows.size(); i++) bind_row(statement, static_cast<int>(i) * kColumns, rows[i], texts);
+  return statement.run();
+}
+
+void Journal::bind_row(Statement& row, int before, const Queued& queued, std::vector<std::string>& texts) const {
   const auto& entry = queued.entry;
-  int at = 0;
+  int at = before;
   row.bind(++at, open_->run);
   row.bind(++at, queued.real_ms);
   row.bind(++at, static_cast<std::int64_t>(entry.time_ns));
-  row.bind(++at, entry.kind);
-  row.bind_text_or_null(++at, entry.path);
+  row.bind_borrowed(++at, entry.kind);
+  row.bind_borrowed_or_null(++at, entry.path);
   const bool file = entry.file.inode != 0;
-  row.bind_text_or_null(++at, file ? device_text(entry.file.device) : std::string());
+  row.bind_borrowed_or_null(++at, texts.emplace_back(file ? device_text(entry.file.device) : std::string()));
   for (const auto number : {static_cast<std::int64_t>(entry.file.inode), static_cast<std::int64_t>(entry.file.generation)}) {
     if (file)
       row.bind(++at, number);
     else
       row.bind_null(++at);
   }
-  row.bind_text_or_null(++at, entry.operation);
+  row.bind_borrowed_or_null(++at, entry.operation);
   if (entry.lease)
     row.bind(++at, static_cast<std::int64_t>(entry.lease));
   else
@@ -294,11 +313,10 @@ Status Journal::insert(const Queued& queued) {
     else
       row.bind_null(++at);
   }
-  row.bind_text_or_null(++at, entry.comm);
-  row.bind_text_or_null(++at, entry.executable);
+  row.bind_borrowed_or_null(++at, entry.comm);
+  row.bind_borrowed_or_null(++at, entry.executable);
   row.bind(++at, static_cast<std::int64_t>(entry.count));
-  row.bind(++at, entry.data ? entry.data() : std::string("{}"));
-  return row.run();
+  row.bind_borrowed(++at, entry.json.empty() ? texts.emplace_back(entry.text()) : entry.json);
 }
 
 Result<Journal::Open> Journal::open() {
@@ -324,11 +342,9 @@ Result<Journal::Open> Journal::open() {
   HF_TRY_ASSIGN(const bool said, check.step());
   if (said && check.text(0) != "ok") return fail(EUCLEAN, check.text(0));
   HF_TRY_ASSIGN(const auto run, begin_run(database));
-  HF_TRY_ASSIGN(
-      auto insert,
-      database.prepare("INSERT INTO event (run, time_ms, boot_ns, kind, path, device, inode, generation, operation, lease, pid, uid, comm, executable, "
-                       "count, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  return Open{std::move(database), std::move(insert), run};
+  HF_TRY_ASSIGN(auto insert, database.prepare(insertion_of(1)));
+  HF_TRY_ASSIGN(auto insert_rows, database.prepare(insertion_of(kRowsAtOnce)));
+  return Open{std::move(database), std::move(insert), std::move(insert_rows), run};
 }
 
 /// The same run keeps its row when the database was only opened anew.

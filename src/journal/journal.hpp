@@ -13,6 +13,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +44,7 @@ class Journal {
   static constexpr std::size_t kQueueMax = 16384;        ///< entries in memory
   static constexpr std::size_t kEscapesReserved = 1024;  ///< beyond it, for escapes only
   static constexpr std::size_t kBatchMax = 2048;         ///< entries in a transaction
+  static constexpr std::size_t kRowsAtOnce = 16;         ///< rows in a statement: of AUTOINCREMENT and of a statement's own cost there is one for all of them
   static constexpr int kVersion = 1;                     ///< of the tables
 
   struct Options {
@@ -84,7 +86,8 @@ class Journal {
   };
   struct Open {
     Database database;
-    Statement insert;
+    Statement insert;       ///< one row
+    Statement insert_rows;  ///< kRowsAtOnce
     std::int64_t run = 0;
   };
 
@@ -92,7 +95,8 @@ class Journal {
   void work();
   Status write(const std::vector<Queued>& batch);
   Status write_all(const std::vector<Queued>& batch, const std::map<std::string_view, std::uint64_t>& lost);
-  Status insert(const Queued& queued);
+  Status insert(std::span<const Queued> rows);
+  void bind_row(Statement& statement, int before, const Queued& queued, std::vector<std::string>& texts) const;
   Result<Open> open();
   Result<std::int64_t> begin_run(const Database& database) const;
   void set_aside(const Error& error);

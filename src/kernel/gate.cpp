@@ -29,6 +29,15 @@ namespace {
 
 constexpr std::uint64_t kTickNs = 10'000'000;  // of hf_windows
 
+/// Every key of a hash map; one that goes while it is walked restarts the walk, so that others may come twice.
+template <class Key>
+std::vector<Key> keys_of(int map) {
+  std::vector<Key> keys;
+  Key key{}, next{};
+  for (int error = bpf_map_get_next_key(map, nullptr, &next); error == 0; error = bpf_map_get_next_key(map, &key, &next)) keys.push_back(key = next);
+  return keys;
+}
+
 struct RingDelete {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
@@ -42,6 +51,7 @@ struct Gate::Impl {
   MapView<hf_control> control;
   MapView<hf_facts> facts;
   MapView<hf_call> request;
+  MapView<hf_meta> meta;
   std::unique_ptr<ring_buffer, RingDelete> rings;
   Handlers* handlers = nullptr;  // while consume() runs
   int denials_left = 0;
@@ -59,6 +69,8 @@ struct Gate::Impl {
   /// Has the gate's call program answer; one at a time, by the one daemon.
   Status run(hf_call& asked) const;
   Status trace(hf_call_op op, const hf_file_key& file) const;
+  /// @return of HF_CALL_SWEEP
+  Result<int> sweep(const hf_file_key& file) const;
   /// Nothing where the lease has ended since.
   std::optional<KernelLease> whole(std::uint64_t id, const hf_lease& record) const;
   const std::string& device_name(std::uint32_t number) const;
@@ -98,6 +110,7 @@ Status Gate::Impl::open_views() {
   HF_TRY_ASSIGN(control, MapView<hf_control>::open(map("hf_control"), "hf_control"));
   HF_TRY_ASSIGN(facts, MapView<hf_facts>::open(map("hf_facts"), "hf_facts"));
   HF_TRY_ASSIGN(request, MapView<hf_call>::open(map("hf_request"), "hf_request"));
+  HF_TRY_ASSIGN(meta, MapView<hf_meta>::open(map("hf_meta"), "hf_meta"));
   std::atomic_ref(control->daemon_tgid).store(static_cast<__u32>(::getpid()));
   return {};
 }
@@ -145,6 +158,14 @@ Status Gate::Impl::trace(hf_call_op op, const hf_file_key& file) const {
   if (asked.result == -EAGAIN) return fail(ENOSPC, "as many files are traced as can be", "Wait until another trace ends.");
   if (asked.result) return sys_error(-asked.result, "trace", "the file");
   return {};
+}
+
+Result<int> Gate::Impl::sweep(const hf_file_key& file) const {
+  hf_call asked{};
+  asked.op = HF_CALL_SWEEP;
+  asked.part.file = file;
+  HF_TRY(run(asked));
+  return asked.result;
 }
 
 std::optional<KernelLease> Gate::Impl::whole(std::uint64_t id, const hf_lease& record) const {
@@ -246,10 +267,7 @@ Result<std::uint64_t> Gate::tripwire_missed() const { return probes_missed(); }
 bool Gate::took_over() const { return impl_->armed != Armed::kAnew; }
 
 Result<hf_meta> Gate::meta() const {
-  hf_meta meta{};
-  __u32 zero = 0;
-  if (bpf_map_lookup_elem(impl_->map("hf_meta"), &zero, &meta) != 0) return sys_error(errno, "read", "hf_meta");
-  return meta;
+  return *impl_->meta;
 }
 
 Result<hf_facts> Gate::facts(int fd) const {
@@ -272,6 +290,13 @@ Result<std::uint64_t> Gate::lease_begin(const LeaseRecord& record) {
   return request.id;
 }
 
+/// Of LEASE_PART and LEASE_OPEN.
+static Result<PartOutcome> part_outcome(const hf_call& answered) {
+  if (answered.result && answered.part.reasons == 0) return sys_error(-answered.result, "lease", "a part of the file");
+  crash_point("lease.part");
+  return PartOutcome{answered.part.slot, answered.part.reasons, answered.part.flags, answered.raced != 0};
+}
+
 Result<PartOutcome> Gate::lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift) {
   hf_call request{};
   request.op = HF_CALL_LEASE_PART;
@@ -285,9 +310,23 @@ Result<PartOutcome> Gate::lease_part(std::uint64_t lease, const hf_part& part, s
     HF_TRY(impl_->run(request));
     if (request.result != -EBUSY) break;
   }
-  if (request.result && request.part.reasons == 0) return sys_error(-request.result, "lease", "a part of the file");
-  crash_point("lease.part");
-  return PartOutcome{request.part.slot, request.part.reasons, request.part.flags, request.raced != 0};
+  return part_outcome(request);
+}
+
+Result<OpenOutcome> Gate::lease_open(const LeaseRecord& record, const hf_part& first, std::uint32_t page_shift) {
+  hf_call request{};
+  request.op = HF_CALL_LEASE_OPEN;
+  request.record = record;
+  record.device_name.copy(request.device.name, sizeof request.device.name - 1);
+  request.part = first;
+  request.part.slot = HF_NO_SLOT;
+  request.page_shift = page_shift;
+  HF_TRY(impl_->run(request));
+  if (!request.id) return sys_error(-request.result, "begin", "a lease", "the table of leases is full");
+  crash_point("lease.begun");
+  const auto id = request.id;
+  if (request.result == -EBUSY) return OpenOutcome{id, lease_part(id, first, record.tgid, page_shift)};
+  return OpenOutcome{id, part_outcome(request)};
 }
 
 Result<bool> Gate::raced(const hf_part& part) const {
@@ -321,33 +360,38 @@ Status Gate::lease_end(std::uint64_t lease) {
   return {};
 }
 
-Result<int> Gate::sweep() {
-  int fd = impl_->map("hf_files");
-  std::vector<hf_file_key> empty;
-  hf_file_key key{}, next{};
-  for (int error = bpf_map_get_next_key(fd, nullptr, &next); error == 0; error = bpf_map_get_next_key(fd, &key, &next)) {
-    key = next;
-    HF_TRY_ASSIGN(const auto found, file(key));
-    if (found && found->slots.empty()) empty.push_back(key);  // a guess: the call looks again, with adders kept out
-  }
+Result<int> Gate::sweep(const std::function<bool(const hf_file_key&)>& leased) {
+  // Only keys: a lookup would have probes of this processor skipped (bpf_disable_instrumentation()), which the walk does not (map_get_next_key()).
   int swept = 0;
-  for (const auto& each : empty) {
-    hf_call request{};
-    request.op = HF_CALL_SWEEP;
-    request.part.file = each;
-    HF_TRY(impl_->run(request));
-    swept += request.result == 0;
+  for (const auto& key : keys_of<hf_file_key>(impl_->map("hf_files"))) {
+    if (leased(key)) continue;
+    HF_TRY_ASSIGN(const auto result, impl_->sweep(key));
+    swept += result == 0;
   }
   return swept;
 }
 
+Result<bool> Gate::sweep(const hf_file_key& file) {
+  HF_TRY_ASSIGN(const auto result, impl_->sweep(file));
+  return result != -EBUSY;
+}
+
 Result<std::optional<KernelLease>> Gate::lease(std::uint64_t id) const {
-  hf_lease record{};
-  if (bpf_map_lookup_elem(impl_->map("hf_leases"), &id, &record) != 0) {
-    if (errno == ENOENT) return std::nullopt;
-    return sys_error(errno, "read", "hf_leases");
-  }
-  return impl_->whole(id, record);
+  // By the call program and not by a look into the map: during one, kprobe programs of this processor are skipped (bpf_disable_instrumentation()), and this is
+  // asked for every registration.
+  KernelLease lease{};
+  do {
+    hf_call request{};
+    request.op = HF_CALL_LEASE_READ;
+    request.id = id;
+    request.index = static_cast<__u32>(lease.parts.size());
+    HF_TRY(impl_->run(request));
+    if (request.result == -ENOENT) return std::nullopt;
+    if (request.result) return sys_error(-request.result, "read", "a lease");
+    lease.record = {request.record, id, impl_->device_name(request.record.device)};
+    if (lease.parts.size() < request.record.parts) lease.parts.push_back(request.part);
+  } while (lease.parts.size() < lease.record.parts);
+  return lease;
 }
 
 Result<std::vector<KernelLease>> Gate::leases() const {
@@ -429,15 +473,6 @@ Result<hf_mount> Gate::mount(std::uint32_t device) const {
 }
 
 namespace {
-
-/// Every key of a hash map; one that goes while it is walked restarts the walk, so that others may come twice.
-template <class Key>
-std::vector<Key> keys_of(int map) {
-  std::vector<Key> keys;
-  Key key{}, next{};
-  for (int error = bpf_map_get_next_key(map, nullptr, &next); error == 0; error = bpf_map_get_next_key(map, &key, &next)) keys.push_back(key = next);
-  return keys;
-}
 
 bool same(const hf_listed& a, const hf_listed& b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 

@@ -75,6 +75,11 @@ struct PartOutcome {
   bool raced;             ///< a break let through earlier is still under way on these bytes
 };
 
+struct OpenOutcome {
+  std::uint64_t id;
+  Result<PartOutcome> part;
+};
+
 class Gate {
  public:
   /// Takes over what is pinned, or loads and attaches everything: all hooks or none. Fails where the pins are another version's.
@@ -104,6 +109,8 @@ class Gate {
 
   /// Lease calls; each runs the same BPF code as the observer.
   Result<std::uint64_t> lease_begin(const LeaseRecord& record);
+  /// lease_begin() and its first lease_part() in one call. Where the part was not taken, the lease stands without, and is for the caller to end.
+  Result<OpenOutcome> lease_open(const LeaseRecord& record, const hf_part& first, std::uint32_t page_shift);
   Result<PartOutcome> lease_part(std::uint64_t lease, const hf_part& part, std::uint32_t holder, std::uint32_t page_shift);
   /// Is a break that was let through earlier still under way on these bytes? Ask until it is not, where lease_part() said so.
   Result<bool> raced(const hf_part& part) const;
@@ -115,8 +122,11 @@ class Gate {
   Status trace_end(const hf_file_key& file);
   /// How often the kernel had to skip a probe of the tripwire: breaks may have passed unseen.
   Result<std::uint64_t> tripwire_missed() const;
-  /// Drops the map entries of files without leases. @return how many went; 0 where the observer was busy: try again later.
-  Result<int> sweep();
+  /// Drops the map entries of files without leases. @param leased those that surely have some: they are not looked at
+  /// @return how many went; those where the observer was busy stay
+  Result<int> sweep(const std::function<bool(const hf_file_key&)>& leased);
+  /// The same for one file. @return whether that is settled: its entry is gone, or has leases; false where the observer was busy: try again later
+  Result<bool> sweep(const hf_file_key& file);
 
   Result<std::vector<KernelLease>> leases() const;
   Result<std::optional<KernelLease>> lease(std::uint64_t id) const;

@@ -213,6 +213,11 @@ std::vector<const Lease*> LeaseTable::on_file(const hf_file_key& key) const {
   return at == by_file_.end() ? std::vector<const Lease*>{} : resolve(at->second);
 }
 
+std::size_t LeaseTable::leases_on(const hf_file_key& key) const {
+  auto at = by_file_.find(key);
+  return at == by_file_.end() ? 0 : at->second.size();
+}
+
 std::vector<const Lease*> LeaseTable::of_process(const ProcessKey& process) const {
   auto at = by_process_.find(process);
   return at == by_process_.end() ? std::vector<const Lease*>{} : resolve(at->second);

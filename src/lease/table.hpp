@@ -118,6 +118,7 @@ class LeaseTable {
   /// Pointers are good until the next change of that lease.
   const Lease* find(LeaseId id) const;
   std::vector<const Lease*> on_file(const hf_file_key& key) const;
+  std::size_t leases_on(const hf_file_key& key) const;
   std::vector<const Lease*> of_process(const ProcessKey& process) const;
   /// Those that the operation would break: the breaker's own first, then by id.
   std::vector<const Lease*> touched(const hf_file_key& key, const hf_question& question) const;

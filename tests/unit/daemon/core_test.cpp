@@ -106,6 +106,42 @@ TEST_F(CoreOverAFakeGate, EndsALeaseWhoseHolderWasNeverAnswered) {
   EXPECT_FALSE(gate.standing.contains(process));
 }
 
+TEST_F(CoreOverAFakeGate, SweepsTheEntryOfAFileThatHasNoLeaseAnyMore) {
+  const auto first = lease(HF_LEASE_PROCESS), second = lease(HF_LEASE_PROCESS);
+  start();
+  core->maintain(20 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 1) << "at start the whole map: what was left behind is not known";
+  EXPECT_TRUE(gate.walked_leased);
+  core->withdraw(first);
+  core->maintain(21 * kSecondNs);
+  EXPECT_TRUE(gate.swept.empty()) << "the file has another lease";
+  core->withdraw(second);
+  gate.sweep_busy = true;
+  core->maintain(22 * kSecondNs);
+  EXPECT_TRUE(core->housework_waits());
+  gate.sweep_busy = false;
+  core->maintain(23 * kSecondNs);
+  ASSERT_EQ(gate.swept.size(), 2u);
+  EXPECT_TRUE(gate.swept[0] == kFile && gate.swept[1] == kFile);
+  EXPECT_FALSE(core->housework_waits());
+  EXPECT_EQ(gate.swept_all, 1) << "the map has a million buckets: its walk is not for every end";
+  core->maintain(700 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 2) << "but for some of them, since the table does not know all";
+  core->maintain(2000 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 2);
+}
+
+TEST_F(CoreOverAFakeGate, LeavesAFileAloneThatIsLeasedAgain) {
+  const auto id = lease(HF_LEASE_PROCESS);
+  start();
+  core->maintain(20 * kSecondNs);
+  core->withdraw(id);
+  core->learn(lease(HF_LEASE_PROCESS));
+  core->maintain(21 * kSecondNs);
+  EXPECT_TRUE(gate.swept.empty());
+  EXPECT_FALSE(core->housework_waits());
+}
+
 TEST_F(CoreOverAFakeGate, GivesALeaseBackToItsHolderAfterARestart) {
   start();
   const auto id = lease(HF_LEASE_PROCESS);
@@ -152,7 +188,7 @@ TEST_F(CoreOverAFakeGate, AnEscapeIsToldToTheHolderTheOperatorAndTheWatchersAndK
   EXPECT_EQ(core->escapes().last(9), std::vector<std::string>{heard.announcements[0].json});
   const auto kept = heard.recorded(journal_kind::kEscape);
   ASSERT_EQ(kept.size(), 1u);
-  EXPECT_EQ(kept[0].data(), heard.announcements[0].json);
+  EXPECT_EQ(kept[0].text(), heard.announcements[0].json);
   EXPECT_EQ(kept[0].path, "/dir/file");
 }
 
@@ -185,7 +221,7 @@ TEST_F(CoreOverAFakeGate, WhatHappensGoesIntoTheJournal) {
   const auto before = lease(HF_LEASE_REGISTRATION);
   start();
   ASSERT_EQ(heard.recorded(journal_kind::kRegistration).size(), 1u);
-  EXPECT_TRUE(Json::parse(heard.recorded(journal_kind::kRegistration)[0].data()).value("found", false)) << "it stood before this daemon";
+  EXPECT_TRUE(Json::parse(heard.recorded(journal_kind::kRegistration)[0].text()).value("found", false)) << "it stood before this daemon";
   const auto id = lease(HF_LEASE_PROCESS);
   Owner owner;
   ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "/dir/file", 12, &owner));
@@ -193,7 +229,7 @@ TEST_F(CoreOverAFakeGate, WhatHappensGoesIntoTheJournal) {
   ASSERT_EQ(leases.size(), 1u);
   EXPECT_EQ(leases[0].lease, id);
   EXPECT_EQ(leases[0].uid, 1000u);
-  EXPECT_FALSE(Json::parse(leases[0].data()).contains("found"));
+  EXPECT_FALSE(Json::parse(leases[0].text()).contains("found"));
   core->denied(denial());
   const auto denials = heard.recorded(journal_kind::kDenial);
   ASSERT_EQ(denials.size(), 1u);

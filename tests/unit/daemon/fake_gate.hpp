@@ -60,6 +60,11 @@ class FakeGate final : public GateLike {
     return id;
   }
 
+  Result<OpenOutcome> lease_open(const LeaseRecord& record, const hf_part& first, std::uint32_t page_shift) override {
+    HF_TRY_ASSIGN(const auto id, lease_begin(record));
+    return OpenOutcome{id, lease_part(id, first, record.tgid, page_shift)};
+  }
+
   Result<PartOutcome> lease_part(std::uint64_t id, const hf_part& part, std::uint32_t, std::uint32_t) override {
     if (!standing.contains(id)) return fail(ENOENT, "no lease");
     auto taken = part;
@@ -91,7 +96,20 @@ class FakeGate final : public GateLike {
     return standing.erase(id) ? Status{} : Status(fail(ENOENT, "no lease"));
   }
 
-  Result<int> sweep() override { return 1; }
+  int swept_all = 0;
+  bool walked_leased = true;  ///< every leased file was known as such
+  bool sweep_busy = false;
+  std::vector<hf_file_key> swept;
+  Result<int> sweep(const std::function<bool(const hf_file_key&)>& leased) override {
+    for (const auto& [id, lease] : standing)
+      for (const auto& part : lease.parts) walked_leased = walked_leased && leased(part.file);
+    swept_all++;
+    return 1;
+  }
+  Result<bool> sweep(const hf_file_key& file) override {
+    swept.push_back(file);
+    return !sweep_busy;
+  }
   std::vector<hf_file_key> traced;
   Status trace_begin(const hf_file_key& file) override {
     traced.push_back(file);

@@ -52,6 +52,26 @@ TEST_F(Frames, KeepTheirOwnDescriptorsWhenSeveralWait) {
   }
 }
 
+TEST_F(Frames, KeepTheirOwnDescriptorsWhereTheyComeInPieces) {
+  const auto first = frame_bytes(HF_WIRE_QUERY, 1, "a"), second = frame_bytes(HF_WIRE_QUERY, 2, std::string(3000, 'b'));
+  const auto third = frame_bytes(HF_WIRE_QUERY, 3, "c"), fourth = frame_bytes(HF_WIRE_QUERY, 4, "d");
+  send(first);
+  send(second.substr(0, 10), {0});
+  ASSERT_EQ(read(), Progress::kFrame);
+  EXPECT_EQ(frame.descriptors.size(), 0u);
+  EXPECT_TRUE(reader.ahead());
+  ASSERT_EQ(read(), Progress::kWait);
+  send(second.substr(10) + third);
+  send(fourth, {0, 0});
+  for (std::uint64_t cookie = 2; cookie <= 4; cookie++) {
+    ASSERT_EQ(read(), Progress::kFrame);
+    EXPECT_EQ(frame.header.cookie, cookie);
+    EXPECT_EQ(frame.descriptors.size(), cookie == 2 ? 1u : cookie == 3 ? 0u : 2u);
+  }
+  EXPECT_FALSE(reader.ahead());
+  EXPECT_EQ(read(), Progress::kWait);
+}
+
 TEST_F(Frames, TruncatedByTheEndOfTheStreamAreNone) {
   const auto bytes = frame_bytes(HF_WIRE_QUERY, 1, "payload");
   send(bytes.substr(0, bytes.size() - 3));

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <set>
+
 #include "scratch.hpp"
 
 namespace hf {
@@ -19,9 +21,8 @@ TEST(Grants, SurviveARestart) {
     ASSERT_TRUE(grants);
     token = grants->add(1, "label \"quoted\"\n\xff", "/a/b").value();
     ASSERT_TRUE(grants->add(2, "", ""));
-    ASSERT_TRUE(grants->remove(2));
   }
-  const auto grants = Grants::open(scratch.path("grants"), kAll);
+  const auto grants = Grants::open(scratch.path("grants"), [](LeaseId lease) { return lease == 1; });
   ASSERT_TRUE(grants);
   ASSERT_TRUE(grants->find(1));
   EXPECT_EQ(grants->find(1)->token, token);
@@ -34,6 +35,28 @@ TEST(Grants, OfLeasesThatTheKernelHasNotAreForgotten) {
   ASSERT_TRUE(Grants::open(scratch.path("grants"), kAll)->add(1, "", ""));
   EXPECT_EQ(Grants::open(scratch.path("grants"), [](LeaseId) { return false; })->size(), 0u);
   EXPECT_EQ(Grants::open(scratch.path("grants"), kAll)->size(), 0u);
+}
+
+TEST(Grants, HaveTokensThatAreAllDifferentAndNoneIsNone) {
+  test::Scratch scratch;
+  auto grants = Grants::open(scratch.path("grants"), kAll);
+  ASSERT_TRUE(grants);
+  std::set<std::uint64_t> tokens;
+  constexpr LeaseId kMany = 200;
+  for (LeaseId lease = 1; lease <= kMany; lease++) tokens.insert(grants->add(lease, "", "").value());
+  EXPECT_EQ(tokens.size(), kMany);
+  EXPECT_FALSE(tokens.contains(0));
+}
+
+TEST(Grants, WriteNothingOfAnEnd) {
+  test::Scratch scratch;
+  auto grants = Grants::open(scratch.path("grants"), kAll);
+  ASSERT_TRUE(grants);
+  ASSERT_TRUE(grants->add(1, "", "/p"));
+  const auto before = scratch.read("grants");
+  grants->remove(1);
+  EXPECT_EQ(scratch.read("grants"), before);
+  EXPECT_FALSE(grants->find(1));
 }
 
 TEST(Grants, SkipALineThatWasHalfWritten) {

@@ -84,6 +84,28 @@ TEST_F(AJournal, KeepsWhatItWasGivenAcrossRuns) {
   EXPECT_EQ(nlohmann::json::parse(history_json(rows[0]))["data"]["event"], "denial");
 }
 
+TEST_F(AJournal, KeepsEachEntryOfABatchWhole) {
+  // Full statements, and what is left over.
+  constexpr std::size_t kEntries = 2 * Journal::kRowsAtOnce + 3;
+  const auto journal = open(file);
+  for (std::size_t i = 0; i < kEntries; i++) {
+    auto entry = denial(fmt::format("/pool/{}", i));
+    entry.lease = i + 1;
+    entry.file.inode = i % 2 ? 0 : 100 + i;
+    entry.data = [i] { return fmt::format(R"({{"number":{}}})", i); };
+    journal->add(std::move(entry));
+  }
+  ASSERT_TRUE(journal->flush(kWithinMs));
+  const auto rows = history();
+  ASSERT_EQ(rows.size(), kEntries);
+  for (std::size_t i = 0; i < kEntries; i++) {
+    EXPECT_EQ(rows[i].path, fmt::format("/pool/{}", i));
+    EXPECT_EQ(rows[i].id, rows[0].id + static_cast<std::int64_t>(i));
+    EXPECT_EQ(rows[i].device.empty(), i % 2 == 1) << i;
+    EXPECT_EQ(nlohmann::json::parse(history_json(rows[i]))["data"]["number"], i);
+  }
+}
+
 TEST_F(AJournal, IsReadByNobodyElse) {
   const auto journal = open(file);
   journal->add(denial());
