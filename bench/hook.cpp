@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-// hf-bench-hook: keeps a program that does nothing attached where the gate decides on reads and writes, until it is ended. Against it the gate's own part shows.
+// hf-bench-hook: keeps a program that does nothing attached where the gate decides on reads and writes, until it is ended. Against it the gate's own part
+// shows.
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -90,7 +90,9 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app{"Prints lines \"PART MICROSECONDS\": in how long that part of the refusals had their entry in the journal. One refusal at a time, none before the last is there."};
+  CLI::App app{
+      "Prints lines \"PART MICROSECONDS\": in how long that part of the refusals had their entry in the journal. One refusal at a time, none before the last "
+      "is there."};
   app.add_option("FILE", options.file, "leased: it is cut, again and again")->required();
   app.add_option("--journal", options.journal)->capture_default_str();
   app.add_option("--count", options.count)->capture_default_str();

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,8 +73,37 @@ void set_lock(int fd, int command, short type) {
   if (fcntl(fd, command, &lock) != 0) die("fcntl");
 }
 
+/// A server that does nothing but answer, as soon as it is woken by what it waits for, until its client is gone.
+void serve_nothing(int socket) {
+  char byte = 0;
+  pollfd interest{socket, POLLIN, 0};
+  while (poll(&interest, 1, -1) == 1 && recv(socket, &byte, 1, 0) == 1 && send(socket, &byte, 1, MSG_NOSIGNAL) == 1) {
+  }
+}
+
+/// What getting a claim and giving it back takes at least, where another process is asked for each.
+std::function<void()> two_round_trips() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) die("socketpair");
+  const auto ours = std::make_shared<hf::Fd>(ends[0]);
+  const hf::Fd theirs(ends[1]);
+  const pid_t child = fork();
+  if (child < 0) die("fork");
+  if (child == 0) {
+    close(ends[0]);
+    serve_nothing(ends[1]);
+    _exit(0);
+  }
+  return [ours] {
+    char byte = 0;
+    for (int trip = 0; trip < 2; trip++)
+      if (send(ours->get(), &byte, 1, MSG_NOSIGNAL) != 1 || recv(ours->get(), &byte, 1, 0) != 1) die("round trip");
+  };
+}
+
 /// Makes, for one client, what gets a claim and gives it back. Each client has a file of its own: what is measured is not how they wait for each other.
 std::function<void()> claim_of(const Options& options, const std::string& path) {
+  if (options.kind == "round-trips") return two_round_trips();
   if (options.kind == "etcd") return [client = std::make_shared<hf::bench::EtcdClient>(options.etcd_port)] { client->revoke(client->grant()); };
   // A read lease wants that nobody has the file open for writing.
   const bool reads = options.kind == "setlease";
@@ -226,7 +256,8 @@ int main(int argc, char** argv) {
       "Prints \"KIND MEDIAN P99 MOST EACH\" in microseconds: of a claim on FILE and its end, or of the way from a refusal to the holder. EACH: the time of "
       "all, divided by how many claims there were."};
   app.add_option("FILE", options.file, "a folder with --hold; the clients but the first have FILE.1, FILE.2...")->required();
-  app.add_option("--kind", options.kind, "holdfast setlease flock ofd-lock etcd callback")->capture_default_str();
+  app.add_option("--kind", options.kind, "holdfast setlease flock ofd-lock etcd callback, round-trips: two through a server that does nothing")
+      ->capture_default_str();
   app.add_option("--count", options.count, "of each client")->capture_default_str();
   app.add_option("--clients", options.clients, "at the same time")->capture_default_str()->check(CLI::Range(1, 1024));
   app.add_option("--etcd", options.etcd_port, "Port of etcd on this machine")->capture_default_str();

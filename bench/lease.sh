@@ -31,6 +31,7 @@ for ((round = 1; round <= ${1:-5}; round++)); do
   done
   # Figures of their own, against the targets: 100,000 a second are 10 us each.
   pair "a lease and its end, against 100,000 a second" us 10 "${took[holdfast]}" 1
+  pair "a lease and its end, against two round trips through a server that does nothing" us "$(each_of round-trips 1 300)" "$(each_of holdfast 1 300)"
   pair "a lease and its end, p99, against 100 us" us 100 "$(hf-bench-lease $file --count 300 | awk '{print $3}')" 1
   pair "refusal to holder, p99, against 1 ms" us 1000 "$(hf-bench-lease $file --kind callback --count 200 | awk '{print $3}')" 1
   # Entries are gathered for 50 ms before they are written together.
