@@ -150,14 +150,14 @@ void Core::apply(Diff diff) {
     count(before, false);
     count(after, true);
   }
-  for (auto& lease : diff.removed) lost(lease);
-  for (auto& lease : diff.added) gained(lease);
+  for (auto& lease : diff.removed) lost(std::make_shared<Lease>(std::move(lease)));
+  for (auto& lease : diff.added) gained(std::make_shared<Lease>(std::move(lease)));
   for (auto& [before, after] : diff.changed) {
     if (needs_settling(after))
       unsettled_.insert(after.id);
     else
       unsettled_.erase(after.id);
-    if (is_registration(after) && before.state != after.state) registration_now(after);
+    if (is_registration(after) && before.state != after.state) registration_now(std::make_shared<Lease>(after));
     if (is_registration(after) && (before.files.size() != after.files.size() || (after.reasons & ~before.reasons & HF_REASON_VMA_BUSY)))
       request_survey(after, after.reasons & HF_REASON_VMA_BUSY);
   }
@@ -165,24 +165,26 @@ void Core::apply(Diff diff) {
   walk_wanted_ = walk_wanted_ || !diff.files_lost.empty();
 }
 
-void Core::gained(Lease& lease) {
+void Core::gained(std::shared_ptr<Lease> told) {
+  const auto& lease = *told;
   if (needs_settling(lease)) unsettled_.insert(lease.id);
   if (lease.holder.kind == HF_LEASE_PROCESS) hooks_.watch_process(lease.holder.process());
   if (is_registration(lease)) request_survey(lease, lease.reasons & HF_REASON_VMA_BUSY);
   if (is_registration(lease))
-    registration_now(lease);
+    registration_now(told);
   else
-    announce_lease(journal_kind::kLease, lease);
+    announce_lease(journal_kind::kLease, told);
   if (hooks_.lease_came) hooks_.lease_came(lease);
 }
 
 /// It is new, or has another state than before.
-void Core::registration_now(Lease& lease) {
-  if (lease.state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(lease);
-  announce_lease(journal_kind::kRegistration, lease);
+void Core::registration_now(std::shared_ptr<Lease> told) {
+  if (told->state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(*told);
+  announce_lease(journal_kind::kRegistration, std::move(told));
 }
 
-void Core::lost(Lease& lease) {
+void Core::lost(std::shared_ptr<Lease> told) {
+  const auto& lease = *told;
   unsettled_.erase(lease.id);
   to_end_.erase(lease.id);
   warnings_.erase(lease.id);
@@ -193,16 +195,16 @@ void Core::lost(Lease& lease) {
     owners_.erase(owner);
     listener->lease_ended(lease.id);
   }
-  announce_lease(is_registration(lease) ? journal_kind::kRegistrationEnded : journal_kind::kLeaseEnded, lease);
+  announce_lease(is_registration(lease) ? journal_kind::kRegistrationEnded : journal_kind::kLeaseEnded, told);
   if (hooks_.lease_went) hooks_.lease_went(lease);
 }
 
-void Core::announce_lease(std::string_view event, Lease& lease) {
+void Core::announce_lease(std::string_view event, std::shared_ptr<Lease> told) {
   // A registration that is still pinning will be told of once more, with what came of it.
-  const bool kept = lease.state != HF_STATE_PINNING || event != journal_kind::kRegistration;
-  add_known_paths(lease);
-  if (hooks_.watched()) hooks_.announce({lease_event_json(event, lease, boot_time_ns()), {lease.holder.uid}});
-  if (kept) record(lease_entry(event, lease, starting_));
+  const bool kept = told->state != HF_STATE_PINNING || event != journal_kind::kRegistration;
+  add_known_paths(*told);
+  if (hooks_.watched()) hooks_.announce({lease_event_json(event, *told, boot_time_ns()), {told->holder.uid}});
+  if (kept) record(lease_entry(event, std::move(told), starting_));
 }
 
 void Core::lifecycle(const hf_lifecycle_event& event) {

@@ -131,11 +131,11 @@ class Core {
   Status end(LeaseId lease);
   void refresh(LeaseId lease);
   void apply(Diff diff);
-  // Each completes its copy of the lease by the paths that are known.
-  void gained(Lease& lease);
-  void lost(Lease& lease);
-  void registration_now(Lease& lease);
-  void announce_lease(std::string_view event, Lease& lease);
+  // Each owns the lease as it was then, for the journal writes it later.
+  void gained(std::shared_ptr<Lease> told);
+  void lost(std::shared_ptr<Lease> told);
+  void registration_now(std::shared_ptr<Lease> told);
+  void announce_lease(std::string_view event, std::shared_ptr<Lease> told);
   void take_over(const std::vector<KernelLease>& standing);
   void request_survey(const Lease& lease, bool complete);
   void complete(const SurveyRequest& request, Survey& result);

@@ -35,15 +35,15 @@ JournalEntry escape_entry(const Escape& escape, std::string json) {
   return entry;
 }
 
-JournalEntry lease_entry(std::string_view kind, const Lease& lease, bool found) {
+JournalEntry lease_entry(std::string_view kind, std::shared_ptr<const Lease> told, bool found) {
+  const auto& lease = *told;
   const auto now = boot_time_ns();
   JournalEntry entry{.kind = kind, .time_ns = now, .lease = lease.id, .pid = lease.holder.tgid, .uid = lease.holder.uid, .comm = lease.holder.comm};
   if (!lease.files.empty()) {
     entry.path = lease.files.front().path;
     entry.file = lease.files.front().key;
   }
-  // At once: to copy the lease for the journal's thread costs more, and so does memory that one thread takes and another gives back.
-  entry.json = lease_event_json(kind, lease, now, found);
+  entry.data = [kind, told = std::move(told), found, now] { return lease_event_json(kind, *told, now, found); };
   return entry;
 }
 

@@ -18,7 +18,7 @@ JournalEntry denial_entry(std::shared_ptr<const Denial> denial);
 JournalEntry escape_entry(const Escape& escape, std::string json);
 /// @param kind journal_kind::kLease, kLeaseEnded, or those of registrations
 /// @param found it stood when this daemon started
-JournalEntry lease_entry(std::string_view kind, const Lease& lease, bool found);
+JournalEntry lease_entry(std::string_view kind, std::shared_ptr<const Lease> lease, bool found);
 /// Events that found a buffer of the kernel full. @param what "denials", "escapes"
 JournalEntry lost_entry(const char* what, std::uint64_t count);
 /// @param event as Recalls announces it

@@ -43,11 +43,8 @@ struct JournalEntry {
   std::string comm{};
   std::string executable{};
   std::uint64_t count = 1;
-  std::string json{};  ///< the whole of it
-  /// Or what makes that: on the journal's own thread, so that the event loop does not wait for it.
+  /// The whole of it, as JSON; made on the journal's own thread, so that the event loop does not wait for it.
   std::function<std::string()> data{};
-
-  std::string text() const { return !json.empty() ? json : data ? data() : "{}"; }
 };
 
 }  // namespace hf

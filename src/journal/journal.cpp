@@ -316,7 +316,7 @@ void Journal::bind_row(Statement& row, int before, const Queued& queued, std::ve
   row.bind_borrowed_or_null(++at, entry.comm);
   row.bind_borrowed_or_null(++at, entry.executable);
   row.bind(++at, static_cast<std::int64_t>(entry.count));
-  row.bind_borrowed(++at, entry.json.empty() ? texts.emplace_back(entry.text()) : entry.json);
+  row.bind_borrowed(++at, texts.emplace_back(entry.data ? entry.data() : std::string("{}")));
 }
 
 Result<Journal::Open> Journal::open() {

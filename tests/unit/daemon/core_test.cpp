@@ -188,7 +188,7 @@ TEST_F(CoreOverAFakeGate, AnEscapeIsToldToTheHolderTheOperatorAndTheWatchersAndK
   EXPECT_EQ(core->escapes().last(9), std::vector<std::string>{heard.announcements[0].json});
   const auto kept = heard.recorded(journal_kind::kEscape);
   ASSERT_EQ(kept.size(), 1u);
-  EXPECT_EQ(kept[0].text(), heard.announcements[0].json);
+  EXPECT_EQ(kept[0].data(), heard.announcements[0].json);
   EXPECT_EQ(kept[0].path, "/dir/file");
 }
 
@@ -221,7 +221,7 @@ TEST_F(CoreOverAFakeGate, WhatHappensGoesIntoTheJournal) {
   const auto before = lease(HF_LEASE_REGISTRATION);
   start();
   ASSERT_EQ(heard.recorded(journal_kind::kRegistration).size(), 1u);
-  EXPECT_TRUE(Json::parse(heard.recorded(journal_kind::kRegistration)[0].text()).value("found", false)) << "it stood before this daemon";
+  EXPECT_TRUE(Json::parse(heard.recorded(journal_kind::kRegistration)[0].data()).value("found", false)) << "it stood before this daemon";
   const auto id = lease(HF_LEASE_PROCESS);
   Owner owner;
   ASSERT_TRUE(core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "/dir/file", 12, &owner));
@@ -229,7 +229,7 @@ TEST_F(CoreOverAFakeGate, WhatHappensGoesIntoTheJournal) {
   ASSERT_EQ(leases.size(), 1u);
   EXPECT_EQ(leases[0].lease, id);
   EXPECT_EQ(leases[0].uid, 1000u);
-  EXPECT_FALSE(Json::parse(leases[0].text()).contains("found"));
+  EXPECT_FALSE(Json::parse(leases[0].data()).contains("found"));
   core->denied(denial());
   const auto denials = heard.recorded(journal_kind::kDenial);
   ASSERT_EQ(denials.size(), 1u);
