@@ -98,9 +98,15 @@ static __always_inline void tell(__u32 kind, __u64 lease)
 	event->tgid = bpf_get_current_pid_tgid() >> 32;
 	event->lease = lease;
 	event->time_ns = bpf_ktime_get_boot_ns();
-	event->uid = (__u32)bpf_get_current_uid_gid();
+	event->uid = 0;
 	event->pad = 0;
-	bpf_get_current_comm(event->comm, sizeof(event->comm));
+	/* Of any other kind the record has it. */
+	if (kind == HF_EVENT_QUOTA) {
+		event->uid = (__u32)bpf_get_current_uid_gid();
+		bpf_get_current_comm(event->comm, sizeof(event->comm));
+	} else {
+		__builtin_memset(event->comm, 0, sizeof(event->comm));
+	}
 	bpf_ringbuf_submit(event, 0);
 }
 
