@@ -6,6 +6,7 @@ def three: . * 1000 | round / 1000 | tostring;
 "is from the lower to the upper quartile. Times of the lab are counts of instructions, one a nanosecond, whatever the machine does beside it (--icount",
 "of `lab/run`). The processor there is emulated in software, in which a short program in the kernel weighs more against what it is added to than on a real machine: ratios are an upper",
 "bound for most of what is measured, and their targets are those of a real machine. The guest's clock also runs on while everything there waits.",
+"Compiled as by `./dev build --preset` \(map(.preset // "release") | unique | join(", "))\(if any(.[]; .preset == "dev") then " (-O1)" else "" end).",
 "Times of calls (io, refusal, scale) are the caller's processor time: what a listener of fanotify or fapolicyd does while the caller waits is not in them.\n",
 . as $results |
 "## The targets", "",
