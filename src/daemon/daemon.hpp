@@ -28,7 +28,7 @@ namespace hf {
 
 class Daemon {
  public:
-  static constexpr std::size_t kConnectionsMax = 16384;
+  static constexpr std::size_t kConnectionsMax = 4096;
   static constexpr std::size_t kConnectionsPerUser = 512;  ///< root has no limit but the above
 
   struct Options {
