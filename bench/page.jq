@@ -2,11 +2,10 @@
 def short: . as $n | if . >= 100 then round else . * 100 | round / 100 end | tostring;
 def three: . * 1000 | round / 1000 | tostring;
 "# Performance: what was measured\n",
-"Written by `./dev bench --write`, not by hand, on \($date) (\($machine)). Each ratio is the median of pairs that were measured one after the other in one run, the range",
+"Written by `./dev bench --write`, not by hand (\($machine)). Each ratio is the median of pairs that were measured one after the other in one run, the range",
 "is from the lower to the upper quartile. Times of the lab are counts of instructions, one a nanosecond, whatever the machine does beside it (--icount",
 "of `lab/run`). The processor there is emulated in software, in which a short program in the kernel weighs more against what it is added to than on a real machine: ratios are an upper",
 "bound for most of what is measured, and their targets are those of a real machine. The guest's clock also runs on while everything there waits.",
-"Compiled as by `./dev build --preset` \(map(.preset // "release") | unique | join(", "))\(if any(.[]; .preset == "dev") then " (-O1)" else "" end).",
 "Times of calls (io, refusal, scale) are the caller's processor time: what a listener of fanotify or fapolicyd does while the caller waits is not in them.\n",
 . as $results |
 "## The targets", "",
@@ -19,7 +18,7 @@ def three: . * 1000 | round / 1000 | tostring;
       else ($of | map("\(.case): \(.ratio | three)")) + ($missing | map("\(.): not measured")) | join("; ") end) + " | "
     + (if $met then "met" elif $met == false then "**missed**: \(.reason // "see below")" elif .said then (.reason // "") else "" end) + " | `\(.command)` |"),
 "",
-(group_by(.benchmark)[] | "## \(.[0].benchmark)", "",
+(group_by(.benchmark)[] | "## \(.[0].benchmark)", "", "Measured on \(.[0].date), compiled by `./dev build --preset \(.[0].preset)`.", "",
   "| case | where | baseline | measured | ratio | range | pairs | target |", "|---|---|---|---|---|---|---|---|",
   (.[] | "| \(.case) | \(.kernel) | \(.baseline | short) \(.unit) | \(.measured | short) \(.unit) | \(.ratio | three) | \(.ratio_low | three) to \(.ratio_high | three) | \(.pairs) | " +
      (if .target == null then "" elif .met then "\(.target), met" else "**\(.target), missed**" end) + " |"), "",
