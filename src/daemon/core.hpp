@@ -98,7 +98,9 @@ class Core {
   /// Their end can't be observed: call still_existing() with what the kernel lists while there are any.
   bool has_existing() const { return !existing_.empty(); }
   /// Is there something that maintain() has to look at again, although nothing happens?
-  bool housework_waits() const { return sweep_due_ || !empty_files_.empty() || !unsettled_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time(); }
+  bool housework_waits() const {
+    return sweep_due_ || !empty_files_.empty() || !unsettled_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time();
+  }
   void still_existing(const std::vector<rdma::ExistingRegion>& regions);
 
   /// Leases of processes.
@@ -179,9 +181,9 @@ class Core {
   std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
   std::set<LeaseId> unsettled_;                                     ///< still pinning, or their release can't be seen
   std::set<LeaseId> to_end_;                                        ///< could not be ended yet: tried again
-  std::set<hf_file_key> empty_files_;  ///< their last lease is gone: so may the gate's entry be
-  bool sweep_due_ = false;             ///< of the whole map
-  bool walk_wanted_ = false;           ///< the same, but not at once
+  std::set<hf_file_key> empty_files_;                               ///< their last lease is gone: so may the gate's entry be
+  bool sweep_due_ = false;                                          ///< of the whole map
+  bool walk_wanted_ = false;                                        ///< the same, but not at once
   std::uint64_t walked_ns_ = 0;
   bool starting_ = true;  ///< what is found now stood before this daemon
   std::uint64_t lifecycle_lost_ = 0;

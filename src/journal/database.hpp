@@ -21,7 +21,7 @@ class Statement {
   explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
 
   void bind(int at, std::int64_t number);
-  void bind(int at, std::string_view text);  ///< copied
+  void bind(int at, std::string_view text);           ///< copied
   void bind_borrowed(int at, std::string_view text);  ///< not copied: it has to last until run() or reset()
   void bind_borrowed_or_null(int at, std::string_view text);
   void bind_text_or_null(int at, std::string_view text);

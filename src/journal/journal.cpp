@@ -82,8 +82,10 @@ std::string device_text(std::uint32_t device) { return fmt::format("{}:{}", devi
 constexpr int kColumns = 16;  // of an event that are written
 
 std::string insertion_of(std::size_t rows) {
-  std::string sql = "INSERT INTO event (run, time_ms, boot_ns, kind, path, device, inode, generation, operation, lease, pid, uid, comm, executable, count, data)";
-  for (std::size_t i = 0; i < rows; i++) sql += i ? ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" : " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+  std::string sql =
+      "INSERT INTO event (run, time_ms, boot_ns, kind, path, device, inode, generation, operation, lease, pid, uid, comm, executable, count, data)";
+  for (std::size_t i = 0; i < rows; i++)
+    sql += i ? ", (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" : " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
   return sql;
 }
 

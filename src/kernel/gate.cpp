@@ -266,9 +266,7 @@ Result<std::uint64_t> Gate::tripwire_missed() const { return probes_missed(); }
 
 bool Gate::took_over() const { return impl_->armed != Armed::kAnew; }
 
-Result<hf_meta> Gate::meta() const {
-  return *impl_->meta;
-}
+Result<hf_meta> Gate::meta() const { return *impl_->meta; }
 
 Result<hf_facts> Gate::facts(int fd) const {
   *impl_->facts = {};

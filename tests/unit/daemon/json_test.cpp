@@ -59,7 +59,8 @@ TEST(LeaseEvent, IsWhatTheTreeWouldBe) {
 }
 
 TEST(LeaseEvent, QuotesWhatNamesMayHold) {
-  for (const std::string name : {"quote\"", "back\\slash", "tab\t", "line\n", "\x01", "del\x7f", "caf\xc3\xa9", "\xff\xfe no UTF-8", "cut \xe2\x82", "/slash/"}) {
+  for (const std::string name :
+       {"quote\"", "back\\slash", "tab\t", "line\n", "\x01", "del\x7f", "caf\xc3\xa9", "\xff\xfe no UTF-8", "cut \xe2\x82", "/slash/"}) {
     Lease lease;
     lease.holder.comm = name;
     lease.holder.label = name;
