@@ -375,7 +375,7 @@ enum hf_call_op {
 	HF_CALL_TRACE_END = 8,	 /* in: part.file */
 	HF_CALL_MOUNT = 9,	 /* in: id (s_dev), mount.seals, .flags, .window: the policy of a filesystem from now on */
 	HF_CALL_LEASE_OPEN = 10, /* LEASE_BEGIN and LEASE_PART of the first part in one; out: id, 0 where it did not begin */
-	HF_CALL_LEASE_READ = 11, /* in: id, index; out: record and, where record.parts > index, that part */
+	HF_CALL_LEASE_READ = 11, /* in: id, index; out: record, device and, where record.parts > index, that part */
 };
 struct hf_call {
 	__u32 op;

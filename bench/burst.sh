@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A million refusals back to back: what each costs the breaker, and that every one is named or counted. After --: how many.
+# Refusals back to back, a million: what each costs the breaker, and that every one is named or counted. After --: how many.
 # Lab: --fs tmpfs --mount size=256M --no-rdma --icount
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 # shellcheck source=bench/lib.sh
@@ -17,7 +17,7 @@ alone=$(shrink --batches 20 --pause 200)
 gate() { holdfast status --json | jq ".gate.$1"; }
 before=$(gate denials)
 burst=$(shrink --batches $((refusals / 64 - 1)))
-pair "a refusal among 1,000,000, against one by itself" ns "$alone" "$burst"
+pair "a refusal among $refusals, against one by itself" ns "$alone" "$burst"
 
 # Everybody has been told of all that came before when the journal has as many as the gate counts.
 rows() { sqlite3 -readonly $journal "SELECT coalesce(sum(count), 0) FROM history WHERE $1"; }

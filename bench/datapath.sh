@@ -36,7 +36,7 @@ repeat() {
 
 cases=()
 for each in "ib_write_bw 4096 5000" "ib_write_bw 65536 1000" "ib_read_bw 65536 1000" "ib_write_lat 64 200"; do
-  [[ $# -lt 2 || " ${*:2} " = *" ${each%% *} "* ]] && cases+=("$each")
+  [[ $# -ge 2 && " ${*:2} " != *" ${each%% *} "* ]] || cases+=("$each")
 done
 for ((round = 1; round <= ${1:-7}; round++)); do
   declare -A off=() on=()

@@ -90,7 +90,7 @@ std::function<void()> two_round_trips() {
   const pid_t child = fork();
   if (child < 0) die("fork");
   if (child == 0) {
-    close(ends[0]);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     serve_nothing(ends[1]);
     _exit(0);
   }
@@ -168,6 +168,21 @@ void claims(const Options& options) {
   }
   const double took = *std::max_element(ended.begin(), ended.end()) - *std::min_element(began.begin(), began.end());
   print(options, all, took / static_cast<double>(all.size()));
+}
+
+/// Getting alone, from a daemon that has nothing else to do: the one before is given back and told of before the next is asked for.
+void grants(const Options& options) {
+  const hf::Fd fd = open_file(options.file);
+  auto session = holdfast::Session::connect();
+  std::vector<double> times;
+  while (times.size() < options.count) {
+    const timespec pause{0, 5'000'000};  // not a wait for anything: one lease at a time is what is measured
+    nanosleep(&pause, nullptr);
+    const double start = now_ns();
+    const auto lease = session.acquire(fd.get(), {}, {.settle = false, .label = "bench"});
+    times.push_back(now_ns() - start);
+  }
+  print(options, times, 0);
 }
 
 /// From the refusal in the kernel to the holder's callback, by another thread's truncate.
@@ -256,7 +271,9 @@ int main(int argc, char** argv) {
       "Prints \"KIND MEDIAN P99 MOST EACH\" in microseconds: of a claim on FILE and its end, or of the way from a refusal to the holder. EACH: the time of "
       "all, divided by how many claims there were."};
   app.add_option("FILE", options.file, "a folder with --hold; the clients but the first have FILE.1, FILE.2...")->required();
-  app.add_option("--kind", options.kind, "holdfast setlease flock ofd-lock etcd callback, round-trips: two through a server that does nothing")
+  app.add_option("--kind", options.kind,
+                 "holdfast setlease flock ofd-lock etcd callback, round-trips: two through a server that does nothing, grant: a lease of an idle holdfastd, "
+                 "without its end")
       ->capture_default_str();
   app.add_option("--count", options.count, "of each client")->capture_default_str();
   app.add_option("--clients", options.clients, "at the same time")->capture_default_str()->check(CLI::Range(1, 1024));
@@ -277,6 +294,8 @@ int main(int argc, char** argv) {
       hold(options);
     else if (options.kind == "callback")
       callback(options);
+    else if (options.kind == "grant")
+      grants(options);
     else
       claims(options);
     return 0;

@@ -18,7 +18,7 @@ def three: . * 1000 | round / 1000 | tostring;
       else ($of | map("\(.case): \(.ratio | three)")) + ($missing | map("\(.): not measured")) | join("; ") end) + " | "
     + (if $met then "met" elif $met == false then "**missed**: \(.reason // "see below")" elif .said then (.reason // "") else "" end) + " | `\(.command)` |"),
 "",
-(group_by(.benchmark)[] | "## \(.[0].benchmark)", "", "Measured on \(.[0].date), compiled by `./dev build --preset \(.[0].preset)`.", "",
+(group_by(.benchmark)[] | "## \(.[0].benchmark)", "", "Measured on \(map(.date) | unique | join(", ")), compiled by `./dev build --preset \(map(.preset) | unique | join(" or "))`.", "",
   "| case | where | baseline | measured | ratio | range | pairs | target |", "|---|---|---|---|---|---|---|---|",
   (.[] | "| \(.case) | \(.kernel) | \(.baseline | short) \(.unit) | \(.measured | short) \(.unit) | \(.ratio | three) | \(.ratio_low | three) to \(.ratio_high | three) | \(.pairs) | " +
      (if .target == null then "" elif .met then "\(.target), met" else "**\(.target), missed**" end) + " |"), "",

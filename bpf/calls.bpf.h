@@ -57,11 +57,17 @@ static __always_inline int call_read(struct hf_call *call, __u64 id)
 {
 	struct hf_part_key key = {.lease = id, .index = call->index};
 	struct hf_lease *record = bpf_map_lookup_elem(&hf_leases, &id);
+	struct hf_device *device;
 	struct hf_part *part;
+	__u32 number;
 
 	if (!record)
 		return -ENOENT;
 	call->record = *record;
+	number = record->device;
+	device = number ? bpf_map_lookup_elem(&hf_devices, &number) : NULL;
+	if (device)
+		call->device = *device;
 	if (key.index >= record->parts)
 		return 0;
 	if (!key.index) {

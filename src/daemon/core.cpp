@@ -57,21 +57,20 @@ void Core::take_over(const std::vector<KernelLease>& standing) {
     return process->second;
   };
   std::vector<Lease> leases;
-  std::vector<LeaseId> over;
   leases.reserve(standing.size());
   for (const auto& each : standing) {
     auto& lease = leases.emplace_back(as_lease(each));
     if (lease.holder.kind == HF_LEASE_REGISTRATION) continue;
     // Committed comes after remembered: a lease that still counts as being made was never answered.
     if (!alive(lease.holder) || lease.state == HF_STATE_PINNING)
-      over.push_back(lease.id);
+      ending_.insert(lease.id);
     else if (const auto* grant = grants_.find(lease.id)) {
       lease.holder.label = grant->label;
       for (auto& file : lease.files) file.path = grant->path;
     }
   }
   apply(table_.sync(std::move(leases)));
-  for (const auto id : over) (void)end(id);
+  end_some();
 }
 
 const std::vector<std::string>& Core::warnings(LeaseId lease) const {
@@ -180,6 +179,8 @@ void Core::gained(std::shared_ptr<Lease> told) {
 /// It is new, or has another state than before.
 void Core::registration_now(std::shared_ptr<Lease> told) {
   if (told->state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(*told);
+  // Entries of files that nobody leases any more may be what fills the map.
+  if (told->reasons & HF_REASON_NO_ROOM) sweep_due_ = true;
   announce_lease(journal_kind::kRegistration, std::move(told));
 }
 
@@ -187,14 +188,11 @@ void Core::lost(std::shared_ptr<Lease> told) {
   const auto& lease = *told;
   unsettled_.erase(lease.id);
   to_end_.erase(lease.id);
+  ending_.erase(lease.id);
   warnings_.erase(lease.id);
   existing_.erase(lease.id);
   grants_.remove(lease.id);
-  if (const auto owner = owners_.find(lease.id); owner != owners_.end()) {
-    auto* listener = owner->second;
-    owners_.erase(owner);
-    listener->lease_ended(lease.id);
-  }
+  if (auto* const owner = owners_.forget(lease.id)) owner->lease_ended(lease.id);
   announce_lease(is_registration(lease) ? journal_kind::kRegistrationEnded : journal_kind::kLeaseEnded, told);
   if (hooks_.lease_went) hooks_.lease_went(lease);
 }
@@ -244,7 +242,7 @@ void Core::denied(const hf_denial& event) {
   std::vector<std::uint32_t> uids{denial->breaker.uid};
   for (const auto& lease : denial->leases) {
     uids.push_back(lease.uid);
-    if (const auto owner = owners_.find(lease.id); owner != owners_.end()) owner->second->lease_denied(lease.id, *denial);
+    if (auto* const owner = owners_.of(lease.id)) owner->lease_denied(lease.id, *denial);
   }
   if (hooks_.watched()) hooks_.announce({denial_event_json(*denial), std::move(uids)});
 }
@@ -283,7 +281,7 @@ void Core::escaped(const hf_escape& event) {
   record(escape_entry(escape, json));
   hooks_.tell_escape(escape);
   for (const auto& lease : what.leases)
-    if (const auto owner = owners_.find(lease.id); owner != owners_.end()) owner->second->lease_escaped(lease.id, escape);
+    if (auto* const owner = owners_.of(lease.id)) owner->lease_escaped(lease.id, escape);
   hooks_.announce({json, std::move(uids)});
 }
 
@@ -326,9 +324,9 @@ void Core::maintain(std::uint64_t now_ns) {
 }
 
 /// Entries of files without leases go. Which they are the table knows; but of a registration whose pinning failed it never heard, and its file is found only
-/// by a walk over the whole map, a million buckets: once at start, and then seldom.
+/// by a walk over the whole map, a million buckets: at start, where a registration found no room, and else now and then.
 void Core::sweep(std::uint64_t now_ns) {
-  constexpr std::uint64_t kWalkEveryNs = 600'000'000'000;
+  constexpr std::uint64_t kWalkEveryNs = 10'000'000'000;
   std::erase_if(empty_files_, [this](const hf_file_key& key) {
     if (table_.leases_on(key)) return true;
     const auto settled = gate_.sweep(key);
@@ -373,7 +371,7 @@ Result<std::uint64_t> Core::adopt(const LeaseRecord& record, const std::vector<h
     file.path = path;
     file.page_shift = page_shift;
   }
-  if (owner) owners_[record.id] = owner;
+  if (owner) owners_.set(record.id, owner);
   // An event of the kernel side may have brought the lease into the table already.
   auto diff = table_.find(record.id) ? table_.update(std::move(lease)) : table_.add(std::move(lease));
   if (!diff) return tl::unexpected(diff.error());
@@ -384,40 +382,40 @@ Result<std::uint64_t> Core::adopt(const LeaseRecord& record, const std::vector<h
 Status Core::reclaim(LeaseId id, std::uint64_t token, const ProcessKey& process, LeaseOwner* owner) {
   const auto* lease = table_.find(id);
   const auto* grant = grants_.find(id);
-  if (!lease || !grant) return fail(ENOENT, fmt::format("lease {} does not stand any more", id), "Acquire it anew.");
+  if (!lease || !grant || ending_.contains(id)) return fail(ENOENT, fmt::format("lease {} does not stand any more", id), "Acquire it anew.");
   // The socket tells the start to a clock tick, the record to the nanosecond.
   const auto& holder = lease->holder;
   const bool same = holder.tgid == process.tgid && processes_.is(static_cast<pid_t>(holder.tgid), holder.start_ns);
   if (!same || grant->token != token) return fail(EPERM, fmt::format("lease {} is another holder's", id), "Acquire a lease of your own.");
-  const auto [entry, free] = owners_.emplace(id, owner);
-  if (!free && entry->second != owner) return fail(EBUSY, fmt::format("lease {} belongs to another connection of this process", id), "Use that connection.");
+  const auto* const before = owners_.of(id);
+  if (before && before != owner) return fail(EBUSY, fmt::format("lease {} belongs to another connection of this process", id), "Use that connection.");
+  owners_.set(id, owner);
   return {};
 }
 
 Status Core::release(LeaseId id, const LeaseOwner* owner) {
-  const auto found = owners_.find(id);
-  if (found == owners_.end() || found->second != owner) return fail(ENOENT, fmt::format("this connection has no lease {}", id), "It may have ended already.");
-  owners_.erase(found);
+  if (owners_.of(id) != owner) return fail(ENOENT, fmt::format("this connection has no lease {}", id), "It may have ended already.");
+  owners_.forget(id);
   return end(id);
 }
 
 void Core::owner_gone(const LeaseOwner* owner) {
   end_traces(owner);
-  std::vector<LeaseId> ids;
-  for (const auto& [id, whose] : owners_)
-    if (whose == owner) ids.push_back(id);
-  for (const auto id : ids) {
-    owners_.erase(id);
-    (void)end(id);
-  }
+  ending_.merge(owners_.forget_all(owner));
+  end_some();
 }
 
 void Core::process_gone(const ProcessKey& process) {
-  std::vector<LeaseId> ids;
   for (const auto* lease : table_.of_process(process))
-    if (lease->holder.kind == HF_LEASE_PROCESS) ids.push_back(lease->id);
-  for (const auto id : ids) (void)end(id);
+    if (lease->holder.kind == HF_LEASE_PROCESS) ending_.insert(lease->id);
+  end_some();
   if (hooks_.process_went) hooks_.process_went(process);
+}
+
+bool Core::end_some() {
+  constexpr int kAtOnce = 256;
+  for (int i = 0; i < kAtOnce && !ending_.empty(); i++) (void)end(ending_.extract(ending_.begin()).value());
+  return !ending_.empty();
 }
 
 /// Ends a lease in the kernel, then here. One that the kernel can't end now stands, is still listed, and is tried again.

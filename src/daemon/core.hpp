@@ -18,6 +18,7 @@
 #include "daemon/gate_like.hpp"
 #include "daemon/grants.hpp"
 #include "daemon/guards.hpp"
+#include "daemon/owners.hpp"
 #include "daemon/survey.hpp"
 #include "kernel/identity.hpp"
 #include "kernel/paths.hpp"
@@ -99,7 +100,7 @@ class Core {
   bool has_existing() const { return !existing_.empty(); }
   /// Is there something that maintain() has to look at again, although nothing happens?
   bool housework_waits() const {
-    return sweep_due_ || !empty_files_.empty() || !unsettled_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time();
+    return sweep_due_ || !empty_files_.empty() || !unsettled_.empty() || !ending_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time();
   }
   void still_existing(const std::vector<rdma::ExistingRegion>& regions);
 
@@ -116,6 +117,8 @@ class Core {
   /// The connection is gone: so are its leases.
   void owner_gone(const LeaseOwner* owner);
   void process_gone(const ProcessKey& process);
+  /// Ends a few of the leases whose holder is gone: there may be a million, and everybody else waits meanwhile. @return whether there are more
+  bool end_some();
   /// Asks for process_gone() when it ends.
   void watch_process(const ProcessKey& process) { hooks_.watch_process(process); }
   void announce(const Announcement& announcement) const {
@@ -175,11 +178,12 @@ class Core {
     const LeaseOwner* owner;
   };
   std::vector<Trace> traces_;
-  std::unordered_map<LeaseId, LeaseOwner*> owners_;
+  Owners owners_;
   std::unordered_map<LeaseId, std::vector<std::string>> warnings_;
   std::unordered_map<LeaseId, RegionKey> existing_;                 ///< of registrations from before the gate
   std::map<std::pair<std::uint32_t, std::uint32_t>, Usage> usage_;  ///< by user and device
   std::set<LeaseId> unsettled_;                                     ///< still pinning, or their release can't be seen
+  std::set<LeaseId> ending_;                                        ///< their holder is gone: end_some() ends them
   std::set<LeaseId> to_end_;                                        ///< could not be ended yet: tried again
   std::set<hf_file_key> empty_files_;                               ///< their last lease is gone: so may the gate's entry be
   bool sweep_due_ = false;                                          ///< of the whole map

@@ -281,6 +281,7 @@ Status Daemon::run() {
   asio::co_spawn(io_, follow_mounts(), asio::detached);
   asio::co_spawn(io_, follow_hangups(), asio::detached);
   asio::co_spawn(io_, orders_->keep_holds(), asio::detached);
+  asio::co_spawn(io_, end_rest(), asio::detached);
   drift_->start();
   log_line(Priority::kInfo, fmt::format("{}; leases: {}, files: {}; serving {}", gate_.took_over() ? "took over the armed gate" : "armed the gate",
                                         core_->table().size(), core_->table().files().size(), options_.socket));
@@ -310,10 +311,10 @@ asio::awaitable<void> Daemon::accept() {
 void Daemon::admit(Session::Socket socket) {
   const auto peer = peer_of(socket.native_handle(), core_->processes());
   if (!peer) return;
-  const auto of_user = std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& session) { return session->peer().uid == peer->uid; });
+  const auto of_user = [&] { return std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& session) { return session->peer().uid == peer->uid; }); };
   asio::error_code ignored;
   socket.native_non_blocking(true, ignored);
-  if (sessions_.size() >= kConnectionsMax || (!peer->root() && static_cast<std::size_t>(of_user) >= kConnectionsPerUser)) {
+  if (sessions_.size() >= kConnectionsMax || (!peer->root() && static_cast<std::size_t>(of_user()) >= kConnectionsPerUser)) {
     const auto refusal = error_frame(0, {EUSERS, "holdfastd has as many connections as it takes", "Close connections that are not needed."});
     ::send(socket.native_handle(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
@@ -329,6 +330,12 @@ asio::awaitable<void> Daemon::serve(std::shared_ptr<Session> session) {
   co_await session->run();
   sessions_.erase(session);
   server_.connections = sessions_.size();
+  co_await end_rest();
+}
+
+/// Everybody else has a turn in between: a holder may leave a million leases.
+asio::awaitable<void> Daemon::end_rest() {
+  while (core_->end_some()) co_await asio::post(io_, asio::use_awaitable);
 }
 
 /// @return whether there may be more
@@ -464,12 +471,12 @@ asio::awaitable<void> Daemon::follow_process(ProcessKey process, std::shared_ptr
   if (error == asio::error::operation_aborted) co_return;
   watched_.erase(process);
   core_->process_gone(process);
+  co_await end_rest();
 }
 
 void Daemon::drop_idle_watches() {
   std::erase_if(watched_, [this](const auto& entry) {
-    const auto leases = core_->table().of_process(entry.first);
-    const bool holds = std::any_of(leases.begin(), leases.end(), [](const Lease* lease) { return lease->holder.kind == HF_LEASE_PROCESS; });
+    const bool holds = core_->table().holds(entry.first, HF_LEASE_PROCESS);
     if (recalls_->asked_by(entry.first)) return false;
     asio::error_code ignored;
     if (!holds && entry.second->is_open()) entry.second->cancel(ignored);

@@ -28,7 +28,7 @@ namespace hf {
 
 class Daemon {
  public:
-  static constexpr std::size_t kConnectionsMax = 4096;
+  static constexpr std::size_t kConnectionsMax = 16384;
   static constexpr std::size_t kConnectionsPerUser = 512;  ///< root has no limit but the above
 
   struct Options {
@@ -66,6 +66,7 @@ class Daemon {
   asio::awaitable<void> follow_hangups();
   asio::awaitable<void> follow_process(ProcessKey process, std::shared_ptr<Descriptor> descriptor);
   asio::awaitable<void> serve(std::shared_ptr<Session> session);
+  asio::awaitable<void> end_rest();
   void admit(Session::Socket socket);
   void watch_process(const ProcessKey& process);
   void drop_idle_watches();

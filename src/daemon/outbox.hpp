@@ -18,7 +18,7 @@ namespace hf {
 class Outbox {
  public:
   static constexpr std::size_t kEventBytesMax = 1 << 20;
-  static constexpr std::size_t kEventBytesMin = 16 << 10;
+  static constexpr std::size_t kEventBytesMin = 4 << 10;
   static constexpr std::size_t kEventBytesOfAll = 64 << 20;
   /// @return the bytes of events that may wait for each of so many connections, none of which might read
   static constexpr std::size_t room(std::size_t connections) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "daemon/words.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <chrono>
 #include <ctime>
 #include <utility>
 
@@ -109,23 +109,7 @@ std::string device_text(std::uint32_t device) { return fmt::format("{}:{}", devi
 std::uint64_t boot_time_ns() { return clock_ns(CLOCK_BOOTTIME); }
 
 std::string utc_text(std::uint64_t wall_ns) {
-  using namespace std::chrono;
-  const auto seconds = wall_ns / kSecondNs;
-  const year_month_day date{sys_days(days(seconds / 86400))};
-  const auto of_day = seconds % 86400;
-  std::string text = "0000-00-00T00:00:00.000Z";
-  // Digits up to, not including, that place.
-  const auto put = [&](std::size_t end, std::uint64_t number) {
-    for (; number; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
-  };
-  put(4, static_cast<unsigned>(static_cast<int>(date.year())));
-  put(7, static_cast<unsigned>(date.month()));
-  put(10, static_cast<unsigned>(date.day()));
-  put(13, of_day / 3600);
-  put(16, of_day / 60 % 60);
-  put(19, of_day % 60);
-  put(23, wall_ns % kSecondNs / 1'000'000);
-  return text;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(wall_ns / kSecondNs)), wall_ns % kSecondNs / 1'000'000);
 }
 
 std::string wall_clock(std::uint64_t time_ns) {

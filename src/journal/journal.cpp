@@ -175,33 +175,35 @@ void Journal::run() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, kHousekeeping, [this] { return stopping_ || hurry_ || !queue_.empty(); });
+      wake_.wait_for(lock, kHousekeeping, [this] { return stopping_ || hurry_ || !queue_.empty() || !taken_.empty(); });
       // More come right after the first: one transaction for all of them.
-      if (!stopping_ && !hurry_ && !queue_.empty()) wake_.wait_for(lock, kGather, [this] { return stopping_ || hurry_ || queue_.size() >= kBatchMax; });
+      if (!stopping_ && !hurry_ && !queue_.empty() && taken_.empty())
+        wake_.wait_for(lock, kGather, [this] { return stopping_ || hurry_ || queue_.size() >= kBatchMax; });
       hurry_ = false;
     }
     work();
     const std::lock_guard lock(mutex_);
-    if (stopping_ && (queue_.empty() || !trouble_.empty())) return;
+    if (stopping_ && ((queue_.empty() && taken_.empty()) || !trouble_.empty())) return;
   }
 }
 
 /// Writes all that waits, batch by batch; what can't be written goes back to where it was.
 void Journal::work() {
   for (;;) {
-    std::vector<Queued> batch;
     JournalLimits limits;
     bool stopping = false;
     {
+      // Brief, whatever waits: the event loop may wait for it.
       const std::lock_guard lock(mutex_);
-      const auto count = std::min(queue_.size(), kBatchMax);
-      batch.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + static_cast<std::ptrdiff_t>(count)));
-      queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
-      in_hand_ = count;
-      oldest_ns_ = batch.empty() ? 0 : batch.front().added_ns;
+      if (taken_.empty()) taken_.swap(queue_);
+      in_hand_ = taken_.size();
+      oldest_ns_ = taken_.empty() ? 0 : taken_.front().added_ns;
       limits = limits_;
       stopping = stopping_;
     }
+    const auto end = taken_.begin() + static_cast<std::ptrdiff_t>(std::min(taken_.size(), kBatchMax));
+    std::vector<Queued> batch(std::make_move_iterator(taken_.begin()), std::make_move_iterator(end));
+    taken_.erase(taken_.begin(), end);
     auto written = write(batch);
     if (!written && written.error().code == EUCLEAN) {
       set_aside(written.error());
@@ -212,18 +214,17 @@ void Journal::work() {
       set_aside(written.error());
       written = {};
     }
+    if (!written) taken_.insert(taken_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
     std::unique_lock lock(mutex_);
+    in_hand_ = taken_.size();
     if (written) {
-      in_hand_ = 0;
-      const bool more = !queue_.empty();
+      const bool more = in_hand_ || !queue_.empty();
       lock.unlock();
       recovered();
       progress_.notify_all();
       if (!more) return;
       continue;
     }
-    queue_.insert(queue_.begin(), std::make_move_iterator(batch.begin()), std::make_move_iterator(batch.end()));
-    in_hand_ = 0;
     lock.unlock();
     failed(written.error());
     if (stopping) return;
@@ -437,7 +438,7 @@ void Journal::failed(const Error& error) {
   std::uint64_t waiting = 0;
   {
     const std::lock_guard lock(mutex_);
-    waiting = queue_.size();
+    waiting = queue_.size() + in_hand_;
     if (std::exchange(trouble_, error.message) == error.message) return;
   }
   if (options_.tell)

@@ -125,6 +125,7 @@ class Journal {
   JournalLimits limits_;
 
   // The thread's own.
+  std::deque<Queued> taken_;  ///< from the queue, to be written
   std::optional<Open> open_;
   std::uint64_t age_looked_ns_ = 0;
   std::optional<std::int64_t> clock_offset_ms_;

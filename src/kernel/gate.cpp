@@ -38,6 +38,8 @@ std::vector<Key> keys_of(int map) {
   return keys;
 }
 
+std::string text_of(const hf_device& device) { return {device.name, ::strnlen(device.name, sizeof device.name)}; }
+
 struct RingDelete {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
@@ -184,7 +186,7 @@ const std::string& Gate::Impl::device_name(std::uint32_t number) const {
   if (const auto known = device_names.find(number); known != device_names.end()) return known->second;
   hf_device device{};
   if (bpf_map_lookup_elem(map("hf_devices"), &number, &device) != 0) return none;
-  return device_names[number] = std::string(device.name, ::strnlen(device.name, sizeof device.name));
+  return device_names[number] = text_of(device);
 }
 
 Gate::Gate(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -386,7 +388,7 @@ Result<std::optional<KernelLease>> Gate::lease(std::uint64_t id) const {
     HF_TRY(impl_->run(request));
     if (request.result == -ENOENT) return std::nullopt;
     if (request.result) return sys_error(-request.result, "read", "a lease");
-    lease.record = {request.record, id, impl_->device_name(request.record.device)};
+    lease.record = {request.record, id, text_of(request.device)};
     if (lease.parts.size() < request.record.parts) lease.parts.push_back(request.part);
   } while (lease.parts.size() < lease.record.parts);
   return lease;

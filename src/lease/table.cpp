@@ -223,6 +223,11 @@ std::vector<const Lease*> LeaseTable::of_process(const ProcessKey& process) cons
   return at == by_process_.end() ? std::vector<const Lease*>{} : resolve(at->second);
 }
 
+bool LeaseTable::holds(const ProcessKey& process, hf_lease_kind kind) const {
+  auto at = by_process_.find(process);
+  return at != by_process_.end() && std::any_of(at->second.begin(), at->second.end(), [&](LeaseId id) { return leases_.at(id).holder.kind == kind; });
+}
+
 std::size_t LeaseTable::count_of_user(std::uint32_t uid) const {
   auto at = by_user_.find(uid);
   return at == by_user_.end() ? 0 : at->second;

@@ -120,6 +120,8 @@ class LeaseTable {
   std::vector<const Lease*> on_file(const hf_file_key& key) const;
   std::size_t leases_on(const hf_file_key& key) const;
   std::vector<const Lease*> of_process(const ProcessKey& process) const;
+  /// Has it a lease of that kind? Without looking at all of a million.
+  bool holds(const ProcessKey& process, hf_lease_kind kind) const;
   /// Those that the operation would break: the breaker's own first, then by id.
   std::vector<const Lease*> touched(const hf_file_key& key, const hf_question& question) const;
   std::size_t count_of_user(std::uint32_t uid) const;  ///< for quotas

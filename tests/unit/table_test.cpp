@@ -31,6 +31,9 @@ TEST(LeaseTable, AddedLeaseIsFoundByIdFileProcessAndUser) {
   EXPECT_EQ(diff->files_gained, std::vector{kFileA});
   ASSERT_NE(table.find(1), nullptr);
   EXPECT_EQ(ids(table.on_file(kFileA)), Ids{1});
+  EXPECT_TRUE(table.holds({7, 1007}, HF_LEASE_PROCESS));
+  EXPECT_FALSE(table.holds({7, 1007}, HF_LEASE_REGISTRATION));
+  EXPECT_FALSE(table.holds({7, 1}, HF_LEASE_PROCESS));
   EXPECT_EQ(ids(table.of_process({7, 1007})), Ids{1});
   EXPECT_EQ(table.count_of_user(507), 1u);
   EXPECT_EQ(table.files(), std::vector{kFileA});

@@ -131,6 +131,21 @@ TEST_F(CoreOverAFakeGate, SweepsTheEntryOfAFileThatHasNoLeaseAnyMore) {
   EXPECT_EQ(gate.swept_all, 2);
 }
 
+TEST_F(CoreOverAFakeGate, MakesRoomWhereARegistrationFoundNone) {
+  start();
+  core->maintain(20 * kSecondNs);
+  ASSERT_EQ(gate.swept_all, 1);
+  core->maintain(21 * kSecondNs);
+  ASSERT_EQ(gate.swept_all, 1);
+  const auto id = lease(HF_LEASE_REGISTRATION);
+  gate.standing[id].record.state = HF_STATE_UNPROTECTED;
+  gate.standing[id].record.reasons = HF_REASON_NO_ROOM;
+  core->learn(id);
+  EXPECT_TRUE(core->housework_waits());
+  core->maintain(22 * kSecondNs);
+  EXPECT_EQ(gate.swept_all, 2);
+}
+
 TEST_F(CoreOverAFakeGate, LeavesAFileAloneThatIsLeasedAgain) {
   const auto id = lease(HF_LEASE_PROCESS);
   start();
@@ -283,6 +298,27 @@ TEST_F(CoreOverAFakeGate, EndsLeasesWithTheirProcessAndTellsTheConnection) {
   core->process_gone({42, 10 * kSecondNs});
   EXPECT_FALSE(gate.standing.contains(id));
   EXPECT_EQ(owner.ended, std::vector<LeaseId>{id});
+}
+
+TEST_F(CoreOverAFakeGate, EndsManyLeasesAFewAtATime) {
+  start();
+  Owner owner, other;
+  std::vector<std::pair<LeaseId, std::uint64_t>> tokens;
+  for (int i = 0; i < 1000; i++) {
+    const auto id = lease(HF_LEASE_PROCESS);
+    tokens.emplace_back(id, *core->adopt(gate.standing[id].record, gate.standing[id].parts, "", "", 12, &owner));
+  }
+  core->owner_gone(&owner);
+  EXPECT_LT(core->table().size(), 1000u);
+  ASSERT_GT(core->table().size(), 0u) << "others wait meanwhile";
+  EXPECT_TRUE(core->housework_waits());
+  const auto& [id, token] = tokens.back();
+  ASSERT_TRUE(core->table().find(id));
+  EXPECT_EQ(core->reclaim(id, token, core->table().find(id)->holder.process(), &other).error().code, ENOENT);
+  while (core->end_some()) {
+  }
+  EXPECT_TRUE(core->table().empty());
+  EXPECT_TRUE(gate.standing.empty());
 }
 
 TEST_F(CoreOverAFakeGate, TriesAgainToEndALeaseThatTheKernelHeldOnTo) {
