@@ -179,10 +179,12 @@ Result<Fd> open_mapping(pid_t pid, const Mapping& mapping, const std::string& pr
 }
 
 Result<std::string> path_of_fd(int fd) {
-  const auto link = fmt::format("/proc/self/fd/{}", fd);
+  // Kept open: the way to it takes longer than the last step. Of this process: a child of fork() would see its parent's.
+  static const Fd own(::open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const auto link = fmt::format_int(fd);
   std::array<char, PATH_MAX> target;
-  const auto length = ::readlink(link.c_str(), target.data(), target.size());
-  if (length < 0) return sys_error(errno, "readlink", link);
+  const auto length = ::readlinkat(own.get(), link.c_str(), target.data(), target.size());
+  if (length < 0) return sys_error(errno, "readlink", fmt::format("/proc/self/fd/{}", fd));
   return std::string(target.data(), static_cast<std::size_t>(length));
 }
 

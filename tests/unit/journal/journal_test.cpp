@@ -173,10 +173,26 @@ TEST_F(AJournal, ThatCanNotBeWrittenKeepsInMemoryWhatItCanAndCountsTheRest) {
   ASSERT_TRUE(journal->flush(kWithinMs));
   ASSERT_TRUE(told_of("entries lost since the start: 500"));
   EXPECT_EQ(count({.kinds = {"escape"}}), 1u);
+  const auto database = Database::open(file, Database::Mode::kRead);
+  ASSERT_TRUE(database);
+  EXPECT_EQ(database->number("SELECT count(*) FROM event WHERE kind = 'denial'").value_or(0), Journal::kQueueMax);
   const auto lost = history({.kinds = {"lost"}});
   ASSERT_EQ(lost.size(), 1u);
   EXPECT_EQ(lost[0].count, 500u);
   EXPECT_EQ(nlohmann::json::parse(lost[0].data)["what"], "denial");
+}
+
+TEST_F(AJournal, IsTriedAgainByItselfUntilItCanBeWritten) {
+  scratch.write("state", "not a folder");
+  const auto journal = open(file);
+  for (const auto* path : {"/pool/1", "/pool/2", "/pool/3"}) journal->add(denial(path));
+  ASSERT_TRUE(told_of("can't be written"));
+  EXPECT_EQ(journal->figures().waiting, 3u);
+  std::filesystem::remove(scratch.path("state"));
+  ASSERT_TRUE(told_of("is written again"));
+  const auto rows = history();
+  ASSERT_EQ(rows.size(), 3u);
+  for (std::size_t i = 0; i < rows.size(); i++) EXPECT_EQ(rows[i].path, fmt::format("/pool/{}", i + 1));
 }
 
 TEST_F(AJournal, ThatIsDamagedIsSetAside) {
