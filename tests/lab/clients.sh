@@ -8,7 +8,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 has_odp() { case $(uname -r) in 6.*) return 1 ;; esac; }
 # listed COMM FILTER: the registration of that program is as the filter says.
-listed() { registration "$1" | jq -s -e "any(.[]; $2)" || { registration "$1" || holdfast registrations; return 1; }; }
+listed() {
+  local found
+  found=$(registration "$1") || found="none listed: $(holdfast registrations --json)"
+  jq -s -e "any(.[]; $2)" <<<"$found" || { echo "$found"; return 1; }
+}
 complete='.process.pid > 0 and .device == "rxe_a" and (.access | length) > 0 and .length_bytes > 0 and .plan != null'
 # A lost packet is sent again after a second (-u 18), not after 67 ms: emulation is slow.
 # both NAME TOOL OPTION... -- SERVER-OPTION...: server and client, until stopped.
@@ -25,7 +29,8 @@ both() {
     [ "$try" != 20 ]
   done
 }
-registered() { hear watcher "\"event\":\"registration\".*\"comm\":\"$1\".*\"files\":\[\{"; }
+# Told of twice: while it pins, when not all of it is known, and with what came of it.
+registered() { hear watcher "\"event\":\"registration\".*\"state\":\"protected\".*\"comm\":\"$1\".*\"files\":\[\{"; }
 no_more() { stop client; stop server; hear watcher '"event":"registration_ended"'; }
 
 # perftest TOOL FILE PLAN OPTION...

@@ -27,7 +27,8 @@ begin_perftest() { # FILESYSTEM
     stop client
     [ "$try" != 20 ]
   done
-  hear watcher '"event":"registration".*"files":\[\{'
+  # Told of twice: while it pins, and with what came of it.
+  hear watcher '"event":"registration".*"state":"protected".*"files":\[\{'
 }
 
 begin() { # FILESYSTEM
