@@ -180,7 +180,7 @@ void Core::gained(std::shared_ptr<Lease> told) {
 void Core::registration_now(std::shared_ptr<Lease> told) {
   if (told->state == HF_STATE_UNPROTECTED) hooks_.tell_unprotected(*told);
   // Entries of files that nobody leases any more may be what fills the map.
-  if (told->reasons & HF_REASON_NO_ROOM) sweep_due_ = true;
+  if (told->reasons & HF_REASON_NO_ROOM) room_wanted_ = true;
   announce_lease(journal_kind::kRegistration, std::move(told));
 }
 
@@ -326,16 +326,17 @@ void Core::maintain(std::uint64_t now_ns) {
 /// Entries of files without leases go. Which they are the table knows; but of a registration whose pinning failed it never heard, and its file is found only
 /// by a walk over the whole map, a million buckets: at start, where a registration found no room, and else now and then.
 void Core::sweep(std::uint64_t now_ns) {
-  constexpr std::uint64_t kWalkEveryNs = 10'000'000'000;
+  constexpr std::uint64_t kWalkEveryNs = 600'000'000'000, kWalkForRoomEveryNs = 10'000'000'000;  // it keeps everybody else waiting
   std::erase_if(empty_files_, [this](const hf_file_key& key) {
     if (table_.leases_on(key)) return true;
     const auto settled = gate_.sweep(key);
     return settled && *settled;
   });
-  if (!sweep_due_ && (!walk_wanted_ || now_ns < walked_ns_ + kWalkEveryNs)) return;
+  const auto since_ns = now_ns - walked_ns_;
+  if (!sweep_due_ && !(room_wanted_ && since_ns >= kWalkForRoomEveryNs) && !(walk_wanted_ && since_ns >= kWalkEveryNs)) return;
   // An error: another try is due.
   sweep_due_ = !gate_.sweep([this](const hf_file_key& key) { return table_.leases_on(key) != 0; });
-  walk_wanted_ = false;
+  walk_wanted_ = room_wanted_ = false;
   walked_ns_ = now_ns;
 }
 

@@ -100,7 +100,8 @@ class Core {
   bool has_existing() const { return !existing_.empty(); }
   /// Is there something that maintain() has to look at again, although nothing happens?
   bool housework_waits() const {
-    return sweep_due_ || !empty_files_.empty() || !unsettled_.empty() || !ending_.empty() || !to_end_.empty() || has_existing() || guards_.limits_time();
+    return sweep_due_ || room_wanted_ || !empty_files_.empty() || !unsettled_.empty() || !ending_.empty() || !to_end_.empty() || has_existing() ||
+           guards_.limits_time();
   }
   void still_existing(const std::vector<rdma::ExistingRegion>& regions);
 
@@ -188,6 +189,7 @@ class Core {
   std::set<hf_file_key> empty_files_;                               ///< their last lease is gone: so may the gate's entry be
   bool sweep_due_ = false;                                          ///< of the whole map
   bool walk_wanted_ = false;                                        ///< the same, but not at once
+  bool room_wanted_ = false;                                        ///< a registration found none
   std::uint64_t walked_ns_ = 0;
   bool starting_ = true;  ///< what is found now stood before this daemon
   std::uint64_t lifecycle_lost_ = 0;
